@@ -18,9 +18,10 @@ from pydantic import Field
 
 from backend.answers.attribution import forecast_attribution, network_attribution
 from backend.answers.base import ApiModel
+from backend.answers.issued_history import WINDS, cells_of_hours
 from backend.answers.service import ReadingParts
 from backend.answers.verification_sums import Chances, DayMeans, SiteSums, day_chances, hour_chances, of_site
-from backend.answers.verified_days import HISTORY, cells_of_hours, verified_days
+from backend.answers.verified_days import HISTORY, verified_days
 from backend.answers.withholding import Withholding
 from backend.core.local_time import date_of
 from backend.core.parameters import RULES, Parameter
@@ -33,9 +34,6 @@ from backend.scoring.words.sentences import view_name
 
 USUAL_DAYS = WINDOW
 """The days that are verified unless a caller chooses others: those that an interval is made from."""
-
-WINDS = (Parameter.WIND_SPEED, Parameter.WIND_GUST)
-"""The parameters with a limit."""
 
 ReferenceName = Literal["best_model", "best_model_dressed", "yesterday", "placebo"]
 
@@ -164,7 +162,7 @@ def verification_answer(
                 found.chances = hour_chances(days, view, limits[parameter], counted)
             sums[parameter].add(found)
         winds = {parameter: by_parameter[parameter] for parameter in WINDS if parameter in by_parameter}
-        if len(winds) == len(WINDS):
+        if Parameter.WIND_SPEED in winds:
             of_days.append(day_chances(winds, view, limits))
         if any((~np.isnan(days.error[HISTORY:])).any() for days in by_parameter.values()):
             used.append(site)

@@ -25,7 +25,7 @@ from backend.forecast.cells import CLASSES, PLACES, Bools, Floats, to_cells
 from backend.forecast.gate import GATED_DAYS
 from backend.forecast.interval import WINDOW, chance_of_day, chance_of_hour
 from backend.forecast.verification import DayMean, over_days
-from backend.scoring.grid import SCALE, Hours, Integers, clock_hours, present
+from backend.scoring.grid import CLOCK, SCALE, Hours, Integers, clock_hours, present
 from backend.scoring.views import DecisionView
 from backend.storage.issued import issued_forecasts
 
@@ -110,19 +110,18 @@ def chance(days_above: int, days: int) -> float:
     return (days_above + 1) / (days + 2)
 
 
-def flying_cells() -> Bools:
-    """Return which cells, (8, 4), are hours in which pilots fly."""
-    clock = clock_hours(date_of(0), 1)[0]
-    counted = Hours.FLYING.counted(clock[None])[0].astype(float)
-    return np.asarray(to_cells(counted, clock) == 1)
+def cells_of_hours(hours: Hours) -> Bools:
+    """Return which cells, (8, 4), are of these hours; the hour that comes twice in autumn included."""
+    clock = np.array([0, 1, 2, *range(2, CLOCK)])
+    return np.asarray(to_cells(hours.counted(clock).astype(float), clock) == 1)
 
 
 def cells_of_days(values: Floats, clocks: Integers) -> Floats:
-    """Return values (days, 25) as cells (days, 8, 4); `clocks` is what a clock shows at each column."""
-    cells = np.full((len(values), CLASSES, PLACES), np.nan)
+    """Return values (..., days, 25) as cells (..., days, 8, 4); `clocks` as for `to_cells`, by day."""
+    cells = np.full((*values.shape[:-1], CLASSES, PLACES), np.nan)
     for clock in np.unique(clocks, axis=0):
         same = (clocks == clock).all(axis=1)
-        cells[same] = to_cells(values[same], clock)
+        cells[..., same, :, :] = to_cells(values[..., same, :], clock)
     return cells
 
 
@@ -253,7 +252,9 @@ def day_chance(
     if any(rows[parameter].hours.state not in SHOWN_STATES for parameter in parameters):
         return None
     counted = history.chance_of_day(
-        {parameter: cells_of(rows[parameter]) for parameter in parameters}, limits, flying_cells()
+        {parameter: cells_of(rows[parameter]) for parameter in parameters},
+        limits,
+        cells_of_hours(Hours.FLYING),
     )
     if counted is None:
         return None

@@ -12,7 +12,8 @@ from typing import Self
 
 import numpy as np
 
-from backend.answers.verified_days import HISTORY, VerifiedDays, cells_of_hours
+from backend.answers.issued_history import cells_of_hours
+from backend.answers.verified_days import HISTORY, VerifiedDays
 from backend.core.parameters import Parameter
 from backend.forecast import verification as scores
 from backend.forecast.cells import Bools, Floats
@@ -142,20 +143,22 @@ def of_site(days: VerifiedDays, parameter: Parameter, counted: Bools, seed: int)
     )
 
 
-def _past(errors: Floats, view: DecisionView) -> Floats:
+def _past(days: VerifiedDays, view: DecisionView) -> Floats:
     """Return the errors that were known at the decision of each verified day, (days, WINDOW, 8, 4).
 
-    They are those of the WINDOW days before the day of the decision, as the forecast's answer takes them.
+    They are those of the same station on the WINDOW days before the day of the decision, as the answer with
+    the forecast takes them.
     """
-    count = len(errors) - HISTORY
+    count = len(days.error) - HISTORY
     newest = HISTORY - view.days_before - 1
     index = newest + np.arange(count)[:, None] - np.arange(WINDOW)[None, ::-1]
-    return np.asarray(errors[index])
+    same = days.station[index] == days.station[HISTORY:, None]
+    return np.where(same[..., None, None], days.error[index], np.nan)
 
 
 def hour_chances(days: VerifiedDays, view: DecisionView, limit: float, counted: Bools) -> Chances:
     """Return the chances of more than `limit` in the hours that count, as they were announced."""
-    chance, known_days = chance_of_hour(days.value[HISTORY:], _past(days.error, view), limit)
+    chance, known_days = chance_of_hour(days.value[HISTORY:], _past(days, view), limit)
     observed = np.where(counted, days.observed[HISTORY:], np.nan)
     shown = np.where(known_days >= GATED_DAYS, chance, np.nan)
     return Chances.of(shown, np.where(np.isnan(observed), np.nan, observed > limit))
@@ -164,7 +167,7 @@ def hour_chances(days: VerifiedDays, view: DecisionView, limit: float, counted: 
 def day_chances(
     of_winds: Mapping[Parameter, VerifiedDays], view: DecisionView, limits: Mapping[Parameter, float]
 ) -> Chances:
-    """Return the chances that wind or gust exceeds its limit in any flying hour.
+    """Return the chances that wind or gust (without gusts the wind) exceeds its limit in any flying hour.
 
     A day happened if any reading of it is above its limit; it did not if all hours with a forecast have a
     reading at or below it.
@@ -173,7 +176,7 @@ def day_chances(
     days = list(of_winds.values())
     chance, known_days = chance_of_day(
         [each.value[HISTORY:] for each in days],
-        [_past(each.error, view) for each in days],
+        [_past(each, view) for each in days],
         [limits[parameter] for parameter in of_winds],
         flying,
     )

@@ -5,19 +5,20 @@ Only forecasts for everyone count, and none that is late or withdrawn: what was 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from backend.answers.issued_history import cells_of_days, columns_of, in_units, is_public
 from backend.answers.question import load, make_question
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding
 from backend.core.issued import LEVELS, IssuedForecast
-from backend.core.local_time import HOUR, HOURS_A_DAY, date_of, local_moment
+from backend.core.local_time import date_of
 from backend.core.parameters import RULES, Parameter
-from backend.core.records import Site, network_of
-from backend.forecast.cells import CLASSES, PLACES, Bools, Floats, to_cells
+from backend.core.records import Site
+from backend.forecast.cells import Floats
 from backend.forecast.interval import WINDOW
 from backend.forecast.verification import at_all_levels
 from backend.scoring.grid import SCALE, Hours, Integers, Values, clock_hours, present
@@ -35,9 +36,10 @@ class VerifiedDays:
 
     An error is observation minus forecast, of directions the shorter turn. `offsets` (days, 8, 4, 19) are the
     quantiles minus the value, `best_offsets` those of the best raw model, dressed with its own past errors,
-    minus that model's value.
+    minus that model's value. `station` (days,) has a number for each station of the days, -1 without one.
     """
 
+    station: Integers
     value: Floats
     observed: Floats
     error: Floats
@@ -64,7 +66,7 @@ def verified_days(
     by_station: dict[str, dict[tuple[Parameter, int], IssuedForecast]] = {}
     for row in rows:  # of several methods at one decision the last one counts, as in the score days
         station = row.hours.station
-        if station in site.stations and not row.is_late and _is_public(row, withheld):
+        if station in site.stations and not row.is_late and is_public(row, withheld):
             by_station.setdefault(station, {})[row.parameter, row.day] = row
     counted = {key: station for station, of_station in by_station.items() for key in of_station}
     samples = {
@@ -109,21 +111,22 @@ def _of_parameter(
     """Return the days of a parameter from `begin` on, each of its forecast and the sample of its station."""
     shape = clock.shape
     value, observed, best, yesterday, placebo = (np.full(shape, np.nan) for _ in range(5))
-    quantiles, best_quantiles = (np.full((*shape, len(LEVELS)), np.nan) for _ in range(2))
-    of_yesterday: dict[int, Values] = {}
+    quantiles, best_quantiles = (np.full((len(LEVELS), *shape), np.nan) for _ in range(2))
+    station = np.full(shape[0], -1)
+    samples = list({id(sample): sample for _, sample in days.values()}.values())
+    of_yesterday = [sample.reference("yesterday", parameter, ()) for sample in samples]
     for day, (row, sample) in days.items():
         index, hours = day - begin, row.hours
-        columns = (np.array(hours.times, np.int64) - local_moment(day)) // HOUR
+        columns = columns_of(hours.times, day)
         for target, stored in ((value, hours.values), (best, hours.best_values), (placebo, hours.placebo)):
             if stored:
                 target[index, columns] = in_units(stored)
         for target, of_levels in ((quantiles, hours.quantiles), (best_quantiles, hours.best_quantiles)):
             for level, stored in enumerate(of_levels):
-                target[index, columns, level] = in_units(stored)
-        observed[index] = _measured(sample.measured[parameter][index])
-        if id(sample) not in of_yesterday:
-            of_yesterday[id(sample)] = sample.reference("yesterday", parameter, ())
-        yesterday[index] = _measured(of_yesterday[id(sample)][index])
+                target[level, index, columns] = in_units(stored)
+        station[index] = next(number for number, each in enumerate(samples) if each is sample)
+        observed[index] = _in_units(sample.measured[parameter][index])
+        yesterday[index] = _in_units(of_yesterday[station[index]][index])
     circular = parameter is Parameter.WIND_DIRECTION
 
     def error(forecast: Floats) -> Floats:
@@ -131,53 +134,28 @@ def _of_parameter(
         return np.asarray((difference + 180) % 360 - 180 if circular else difference)
 
     def offsets(of_levels: Floats, forecast: Floats) -> Floats:
+        at_levels = at_all_levels(np.moveaxis(of_levels, 0, -1))
         if circular:  # issued as signed differences from the value
-            return at_all_levels(of_levels)
+            return at_levels
         least = 0.0 if RULES[parameter].low == 0 else -np.inf
-        return np.asarray(np.maximum(at_all_levels(of_levels), least) - forecast[..., None])
+        return np.asarray(np.maximum(at_levels, least) - forecast[..., None])
 
-    parts = {
-        "value": value,
-        "observed": observed,
-        "error": error(value),
-        "offsets": offsets(quantiles, value),
-        "best_error": error(best),
-        "best_offsets": offsets(best_quantiles, best),
-        "yesterday_error": error(yesterday),
-        "placebo_error": error(placebo),
-    }
-    return VerifiedDays(**{name: _cells_of_days(part, clock) for name, part in parts.items()})
-
-
-def in_units(values: Sequence[int | None]) -> Floats:
-    """Return issued thousandths in the unit of the parameter, NaN where missing."""
-    return np.array(values, np.float64) / SCALE
-
-
-def cells_of_hours(hours: Hours) -> Bools:
-    """Return which cells, (8, 4), are of these hours of the clock."""
-    clock = np.append(np.arange(HOURS_A_DAY - 1), -1)
-    return np.asarray(to_cells(hours.counted(clock).astype(float), clock) == 1)
-
-
-def _measured(values: Values) -> Floats:
-    return np.where(present(values), values / SCALE, np.nan)
-
-
-def _cells_of_days(values: Floats, clocks: Integers) -> Floats:
-    """Return values (days, 25, ...) as cells (days, 8, 4, ...); `clocks` (days, 25) as for `to_cells`."""
-    last_axis = np.moveaxis(values, 1, -1)
-    cells = np.full((*last_axis.shape[:-1], CLASSES, PLACES), np.nan)
-    for clock in np.unique(clocks, axis=0):
-        same = (clocks == clock).all(axis=1)
-        cells[same] = to_cells(last_axis[same], clock)
-    return np.moveaxis(cells, (-2, -1), (1, 2))
-
-
-def _is_public(forecast: IssuedForecast, withheld: Withholding) -> bool:
-    """Return whether a forecast has no trace of what is withheld now: it may have been public when issued."""
-    models = {given.model for given in forecast.hours.inputs} | {forecast.hours.best}
-    station = forecast.hours.station
-    return not models & withheld.models.keys() and (
-        station is None or network_of(station) not in withheld.networks
+    value, observed, best, yesterday, placebo, quantiles, best_quantiles = (
+        cells_of_days(each, clock)
+        for each in (value, observed, best, yesterday, placebo, quantiles, best_quantiles)
     )
+    return VerifiedDays(
+        station=station,
+        value=value,
+        observed=observed,
+        error=error(value),
+        offsets=offsets(quantiles, value),
+        best_error=error(best),
+        best_offsets=offsets(best_quantiles, best),
+        yesterday_error=error(yesterday),
+        placebo_error=error(placebo),
+    )
+
+
+def _in_units(values: Values) -> Floats:
+    return np.where(present(values), values / SCALE, np.nan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +12,7 @@ from backend.answers.announced import data_version
 from backend.answers.forecast import forecast_answer, record_version
 from backend.answers.forecast_shapes import ForecastAnswer
 from backend.answers.home import is_about_today
+from backend.answers.shapes import DecisionViewName
 from backend.answers.sites import require_site
 from backend.api.answer_cache import AnswerCache
 from backend.api.cache_headers import MAX_AGE_SECONDS, known_already, static_headers
@@ -31,8 +32,6 @@ router = APIRouter(
         **problems(401, 403, 404, 422, 429, 500, 503),
     },
 )
-
-DecisionViewName = Literal["morning", "noon", "evening_before", "two_evenings_before"]
 
 
 class ForecastQuery(BaseModel):

@@ -23,8 +23,7 @@ from backend.api.answer_cache import AnswerCache
 from backend.api.cache_headers import MAX_AGE_SECONDS, known_already, static_headers
 from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep
 from backend.api.problems import problems
-from backend.api.queries import Day
-from backend.api.routes.scores import Limit
+from backend.api.queries import Day, Limit
 from backend.api.withholding import Withheld
 from backend.core.records import Site
 from backend.scoring.constants import USUAL_GUST_LIMIT, USUAL_WIND_LIMIT
