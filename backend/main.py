@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import stamina
 import structlog
@@ -20,6 +20,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from backend import __version__
 from backend.answers.reading import ReadingService
+from backend.answers.service import ReadingParts
 from backend.api.admission import Admission, RequestCounts
 from backend.api.answer_cache import AnswerCache
 from backend.api.connections import MOST_REQUEST_BYTES
@@ -46,6 +47,7 @@ from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
 from backend.pages.error_pages import install_error_pages, page_instead
+from backend.pages.preparation import prepare_pages
 from backend.pages.routes import ROUTERS as PAGE_ROUTERS
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import SETTING_NAMES, SchedulerConfig
@@ -139,6 +141,7 @@ class Service:
                 archive.prune(now)
                 _prune_rejected(store, now)
             _update_scores(database, now)
+            prepare_pages(cast(ReadingParts, reading))
 
         runner = Runner(
             store=store,
@@ -341,6 +344,7 @@ async def _bring_up(
         return
     if before_schedule is not None:
         await before_schedule()
+    await asyncio.to_thread(prepare_pages, cast(ReadingParts, service))
     if service.config.scheduler_enabled:
         await start_scheduler(service.runner, catch_up=catch_up)
     else:

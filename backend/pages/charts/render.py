@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
-from typing import Literal
 
-import vl_convert
 from markupsafe import Markup, escape
 
+from backend.pages.charts.drawing import Decimals, drawn_png, drawn_svg
 from backend.pages.charts.style import Spec, light_colours, with_colours
 
-_VEGA_LITE = "6.4"
 _STYLE_SHEET = Path(__file__).parents[2] / "web" / "styles" / "base.css"
 _ROLES = re.compile(r' (?:role|aria-roledescription)="[^"]*"')
 """Roles inside of a chart, without names: a screen reader would stop at each mark."""
@@ -19,14 +18,14 @@ _ROLES = re.compile(r' (?:role|aria-roledescription)="[^"]*"')
 _OPENING = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"[^>]*>')
 
 
-def svg(spec: Spec, text: str, *, decimals: Literal["en-GB", "fr-FR"] = "en-GB") -> Markup:
+def svg(spec: Spec, text: str, *, decimals: Decimals = "en-GB") -> Markup:
     """Return a chart as an element for a page; `text` describes it to those who do not see it.
 
     `decimals` is the locale of the numbers at the axes.
 
     The element has no style attributes and no scripts, so that a strict Content-Security-Policy allows it.
     """
-    drawn = vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE, format_locale=decimals)
+    drawn = drawn_svg(json.dumps(spec), decimals)
     opening = '<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}" xmlns="http://www.w3.org/2000/svg">'
     found = _OPENING.search(drawn)
     if found is None:
@@ -37,4 +36,4 @@ def svg(spec: Spec, text: str, *, decimals: Literal["en-GB", "fr-FR"] = "en-GB")
 def png(spec: Spec, *, scale: float = 1.0) -> bytes:
     """Return a chart as an image in the light theme."""
     plain = with_colours(spec, light_colours(_STYLE_SHEET)) | {"background": "white"}
-    return vl_convert.vegalite_to_png(plain, vl_version=_VEGA_LITE, scale=scale)
+    return drawn_png(json.dumps(plain), scale)
