@@ -63,14 +63,8 @@ def pair(
         hourly[:, parameter][fits] = trusted[rows[chosen[fits]], parameter]
         if parameter == SPEED:
             offsets[fits] = np.rint(distance[fits] / 60).astype(np.int8)
-    gusts = trusted[:, GUST]
-    hourly[:, GUST] = np.where(
-        exists,
-        _gusts_of_periods(readings.time, gusts, readings.gust_minutes * 60, hours)
-        if readings.gust_minutes
-        else _highest_gusts(readings.time, gusts, hours, interval),
-        ABSENT,
-    )
+    gusts = _gusts_of_hours(readings, trusted[:, GUST], hours, interval)
+    hourly[:, GUST] = np.where(exists, gusts, ABSENT)
     means = hourly_means(middle, averaging, trusted, hours, interval)
     if apart:
         averaging, middle = windows[TEMPERATURE]
@@ -128,18 +122,30 @@ def _intervals(readings: ReadingRows, span: Span) -> NDArray[np.int64]:
     return found
 
 
-def _highest_gusts(
-    time: NDArray[np.int64],
+def _gusts_of_hours(
+    readings: ReadingRows,
     gusts: NDArray[np.int32],
     hours: NDArray[np.int64],
     interval: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """Return the highest gust of the hour that ends at each hour, ABSENT where too few were reported."""
+    """Return the gust of the hour that ends at each hour: ABSENT where none was reported for most of it.
+
+    It is the highest of the reports in the hour. Where each report is of a period of its own, it is the one
+    whose period has most in common with the hour, and the hour with it. So a gust of ten minutes is never the
+    gust of an hour, however seldom such a station reports, nor is one of three hours.
+    """
     rows = np.flatnonzero(gusts != ABSENT)
-    highest = np.full(hours.shape, ABSENT, np.int32)
+    found = np.full(hours.shape, ABSENT, np.int32)
     if not len(rows):
-        return highest
-    time, gusts = time[rows], gusts[rows]
+        return found
+    time, gusts = readings.time[rows], gusts[rows]
+    period = readings.gust_minutes * 60
+    if period:
+        chosen, late = _nearest(time, hours)  # late: seconds from the end of the hour to that of the period
+        common = np.minimum(late, 0) + HOUR - np.maximum(late + HOUR - period, 0)
+        enough = common >= GUST_REPORTS.value * max(period, HOUR)
+        found[enough] = gusts[chosen[enough]]
+        return found
     first = np.searchsorted(time, hours - HOUR, side="right")
     end = np.searchsorted(time, hours, side="right")
     expected = np.maximum(HOUR // np.maximum(interval, 60), 1)[:, None]
@@ -147,24 +153,5 @@ def _highest_gusts(
     # reduceat takes pairs of bounds: every second result is the maximum between them.
     bounds = np.stack((first[enough], end[enough]), axis=1).ravel()
     # An appended ABSENT, because the second bound may lie one beyond the last gust.
-    highest[enough] = np.maximum.reduceat(np.append(gusts, ABSENT), bounds)[::2] if len(bounds) else 0
-    return highest
-
-
-def _gusts_of_periods(
-    time: NDArray[np.int64], gusts: NDArray[np.int32], period: int, hours: NDArray[np.int64]
-) -> NDArray[np.int32]:
-    """Return the gust of the hour that ends at each hour, from gusts of the `period` (s) before their stamp.
-
-    One report is the maximum of the hour if period and hour have most in common, each of the other. So a gust
-    of ten minutes is never the gust of an hour, however seldom a station reports, nor is one of three hours.
-    """
-    rows = np.flatnonzero(gusts != ABSENT)
-    found = np.full(hours.shape, ABSENT, np.int32)
-    if not len(rows):
-        return found
-    chosen, late = _nearest(time[rows], hours)  # late: seconds from the end of the hour to that of the period
-    common = np.minimum(late, 0) + HOUR - np.maximum(late + HOUR - period, 0)
-    enough = common >= GUST_REPORTS.value * max(period, HOUR)
-    found[enough] = gusts[rows[chosen[enough]]]
+    found[enough] = np.maximum.reduceat(np.append(gusts, ABSENT), bounds)[::2] if len(bounds) else 0
     return found
