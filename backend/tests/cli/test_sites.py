@@ -442,6 +442,15 @@ def test_near_takes_a_western_longitude(on_store: Type) -> None:
     assert stations["ffvl"][0]["distanceKm"] == pytest.approx(1.34, abs=0.01)
 
 
+def test_near_lists_a_mast_of_the_hourly_files_with_its_height() -> None:
+    mast = Station("meteofrance_hourly:33236002", "CAP-FERRET", 44.6305, -1.251667, 8.0)
+    beside = terminal(Services(Settings(), MemoryStore(stations=(mast,))))
+    stations = json.loads(beside("near 44.58596 -1.21491 --elevation 56 --json").stdout)
+    [near] = stations["meteofrance_hourly"]
+    assert (near["id"], near["heightDifference"]) == (mast.id, -48.0)
+    assert near["distanceKm"] == pytest.approx(5.74, abs=0.02)
+
+
 @pytest.mark.parametrize(
     "line", ["near 95 6.2", "near 45.8 181", "near north 6.2", "near 45.8", "near 45 6 --limt 3"]
 )
