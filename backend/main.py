@@ -32,6 +32,7 @@ from backend.api.routes import ROUTERS
 from backend.api.security_headers import SecurityHeaders
 from backend.api.sessions import Sessions
 from backend.api.status_cache import StatusCache
+from backend.api.tokens import Tokens
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import MeteredFetch
 from backend.collectors.grib.worker import Worker
@@ -291,10 +292,12 @@ def create_app(
     app.state.answer_cache = AnswerCache()
     app.state.status_cache = StatusCache()
     app.state.request_counts = RequestCounts()
+    app.state.tokens = Tokens(settings=service.settings, database=service.database)
     app.state.sessions = Sessions(settings=service.settings, clock=service.clock)
     app.add_middleware(
         Admission,
         settings=service.settings,
+        tokens=app.state.tokens,
         counts=app.state.request_counts,
         sessions=app.state.sessions,
         shown=page_instead,

@@ -1,6 +1,6 @@
 """Limits of requests, per client and in total, so that many requests cannot slow a collection down.
 
-The middleware runs before the routes. It never delays health, readiness, or a request with the admin token.
+The middleware runs before the routes. It never delays health, readiness, or a request with a valid token.
 No address is exempt: behind a proxy all clients can have the same one.
 """
 
@@ -20,11 +20,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backend.api.dependencies import TokenShown, token_shown
 from backend.api.prefix import path_of
 from backend.api.problems import RETRY_AFTER_SECONDS, problem_response
 from backend.api.sessions import Sessions
+from backend.api.tokens import Tokens, has_token
 from backend.core.config import Settings
+from backend.core.errors import StoreUnavailableError
 
 log = structlog.get_logger()
 
@@ -83,6 +84,7 @@ class Admission:
         self,
         app: ASGIApp,
         settings: Settings,
+        tokens: Tokens,
         *,
         counts: RequestCounts | None = None,
         sessions: Sessions | None = None,
@@ -94,7 +96,7 @@ class Admission:
         """`shown` returns a refusal in the form that suits the request: a page for a browser."""
         self._app = app
         self._shown = shown
-        self._settings = settings
+        self._tokens = tokens
         self._counts = counts or RequestCounts()
         self._sessions = sessions
         per_minute = settings.rate_limit_per_minute
@@ -111,13 +113,18 @@ class Admission:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        shown = token_shown(self._settings, request.headers.get("authorization"))
-        if shown is TokenShown.ADMIN or (self._sessions is not None and self._sessions.of(request)):
+        authorization = request.headers.get("authorization")
+        shows_token = authorization is not None and has_token(authorization)
+        try:
+            known = shows_token and await self._tokens.access(authorization or "") is not None
+        except StoreUnavailableError:  # it is not known yet whether the token is wrong; the route refuses it
+            known, shows_token = False, False
+        if known or (self._sessions is not None and self._sessions.of(request)):
             await self._app(scope, receive, send)
             return
         client = client_of(scope)
         wait = None
-        if shown is TokenShown.WRONG:
+        if shows_token:
             wait = await self._counts.count_wrong_token(client, request.url.path)
         if wait is None and self._rate:
             wait = await self._counts.count(self._rate, "request", client)

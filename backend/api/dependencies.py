@@ -1,16 +1,16 @@
-"""Dependencies of routes: the service, and whether the caller has the admin token."""
+"""Dependencies of routes: the service, and what the token of the caller allows."""
 
 from __future__ import annotations
 
-import hmac
-from enum import Enum
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from backend.answers.service import ServiceParts
-from backend.core.config import LEAST_TOKEN, Settings
+from backend.api.tokens import ADMIN, Tokens
+from backend.core.access import Access, Right
+from backend.core.config import LEAST_TOKEN
 
 
 async def service_of(request: Request) -> ServiceParts:
@@ -25,64 +25,64 @@ ServiceDep = Annotated[ServiceParts, Depends(service_of)]
 
 _bearer = HTTPBearer(
     scheme_name="adminToken",
-    description="The value of the setting ADMIN_TOKEN. It starts and pauses jobs, and shows withheld values.",
+    description="The value of the setting ADMIN_TOKEN: it starts and pauses jobs, and shows withheld values."
+    " Or a named token (`meteo-score token new`) with the right to one of both.",
     auto_error=False,
 )
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
-class TokenShown(Enum):
-    """Whether a request has the admin token."""
-
-    NONE = "none"
-    ADMIN = "admin"
-    WRONG = "wrong"
-
-
-def token_shown(settings: Settings, authorization: str | None) -> TokenShown:
-    """Return whether an Authorization header has the admin token.
-
-    Every token is WRONG if the settings have no usable one.
-    """
-    scheme, _, credentials = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not credentials:
-        return TokenShown.NONE
-    as_sent = credentials.strip().encode("latin-1")  # header bytes were read as Latin-1
-    return TokenShown.ADMIN if is_admin_token(settings, as_sent) else TokenShown.WRONG
-
-
-def is_admin_token(settings: Settings, sent: bytes) -> bool:
-    """Return whether these bytes (UTF-8) are the admin token. False if the settings have no usable one."""
-    token = settings.usable_admin_token
-    return token is not None and hmac.compare_digest(sent, token.encode())
-
-
-async def is_admin(
+async def access_of(
     service: ServiceDep,
     request: Request,
     shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> bool:
-    """Return whether the request has the admin token. A wrong token is an error, not the same as none."""
+) -> Access | None:
+    """Return what the token of a request allows, or None for a request without one.
+
+    A wrong token is an error, not the same as none.
+    """
     if shown is None:
-        return False
-    _require_token(service)
-    if token_shown(service.settings, request.headers.get("authorization")) is not TokenShown.ADMIN:
-        raise HTTPException(401, "This is not the admin token.", CHALLENGE)
-    return True
+        return None
+    tokens: Tokens = request.app.state.tokens
+    access = await tokens.access(request.headers["authorization"])
+    if access is None:
+        _require_token(service)
+        raise HTTPException(401, "This is not the admin token, nor a valid named one.", CHALLENGE)
+    request.state.access = access
+    return access
+
+
+AccessDep = Annotated[Access | None, Depends(access_of)]
+
+
+async def reads_withheld(access: AccessDep) -> bool:
+    """Return whether the token of the request shows withheld values."""
+    return access is not None and Right.READ_WITHHELD in access.rights
+
+
+async def operates(access: AccessDep) -> bool:
+    """Return whether the token of the request may see and do what only the operator may."""
+    return access is not None and Right.OPERATE in access.rights
 
 
 def operator_name(request: Request) -> str:
-    """Return who does something with the admin token, for the ledger: by the address of the client."""
-    return f"admin ({request.client.host})" if request.client else "admin"
+    """Return who does something, for the ledger: by the name of the token and the address of the client."""
+    access: Access = getattr(request.state, "access", ADMIN)  # a session stands for the admin token
+    return f"{access.name} ({request.client.host})" if request.client else access.name
 
 
-async def require_admin(service: ServiceDep, admin: Annotated[bool, Depends(is_admin)]) -> None:
-    """Raise 401 for a request without the admin token."""
-    _require_token(service)
-    if not admin:
+async def require_operator(service: ServiceDep, access: AccessDep) -> None:
+    """Raise 401 for a request without a token, and 403 for one whose token may not operate."""
+    if access is None:
+        _require_token(service)
         raise HTTPException(
             401, "This route needs the admin token: send it as Authorization: Bearer.", CHALLENGE
+        )
+    if Right.OPERATE not in access.rights:
+        raise HTTPException(
+            403,
+            f"The token {access.name!r} may not operate: make one with `meteo-score token new --operate`.",
         )
 
 
@@ -101,7 +101,8 @@ def _require_token(service: ServiceParts) -> None:
         )
 
 
-Admin = Annotated[bool, Depends(is_admin)]
+ReadsWithheld = Annotated[bool, Depends(reads_withheld)]
+Operates = Annotated[bool, Depends(operates)]
 
 # For the OpenAPI document: the token is optional. FastAPI itself only knows "required" and "none".
 TOKEN_OPTIONAL: dict[str, Any] = {"security": [{}]}

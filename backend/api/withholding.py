@@ -1,4 +1,4 @@
-"""The values withheld from a request: none with the admin token."""
+"""The values withheld from a request: none with a token that shows them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import Depends
 
 from backend.answers.withholding import NOTHING, Withholding, withheld_from_public
-from backend.api.dependencies import Admin, ServiceDep
+from backend.api.dependencies import ReadsWithheld, ServiceDep
 
 
-def withholding(service: ServiceDep, admin: Admin) -> Withholding:
+def withholding(service: ServiceDep, reads_withheld: ReadsWithheld) -> Withholding:
     """Return the models and networks withheld from the caller. Raises StoreUnavailableError."""
-    return NOTHING if admin else withheld_from_public(service)
+    return NOTHING if reads_withheld else withheld_from_public(service)
 
 
 Withheld = Annotated[Withholding, Depends(withholding)]

@@ -73,6 +73,7 @@ SUBCOMMANDS = {
         "backend.cli.config",
         "Show the settings in force in the form of the environment, secrets masked.",
     ),
+    "token": Subcommand("backend.cli.token", "Named tokens for the API, each with its own rights."),
     "sites": Subcommand("backend.cli.sites", "The flying sites, and the stations that represent them."),
     "db": Subcommand("backend.cli.database", "The database of the service."),
     "backup": Subcommand(

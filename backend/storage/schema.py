@@ -467,6 +467,16 @@ due_day = Table(  # days whose values changed after they were computed
 
 # --- Issued forecasts: append-only, triggers refuse every change ------------------------------------
 
+access_token = Table(
+    "access_token",
+    metadata,
+    Column("name", SafeString, primary_key=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of the token
+    Column("rights", SafeString, nullable=False),  # names of `Right`, separated by commas
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
 issued_forecast = Table(
     "issued_forecast",
     metadata,

@@ -18,7 +18,7 @@ from backend.answers.operation import (
 )
 from backend.answers.settings_in_force import as_written, settings_in_force
 from backend.answers.sites import require_site
-from backend.api.dependencies import TOKEN_OPTIONAL, Admin, ServiceDep, operator_name, require_admin
+from backend.api.dependencies import TOKEN_OPTIONAL, Operates, ServiceDep, operator_name, require_operator
 from backend.api.prefix import root_of
 from backend.api.problems import bad_query, problems
 from backend.api.schemas import (
@@ -57,7 +57,7 @@ async def read_status(service: ServiceDep, request: Request) -> Response:
 
 
 @router.get("/jobs", response_model=JobList, responses=problems(401, 403), openapi_extra=TOKEN_OPTIONAL)
-def read_jobs(service: ServiceDep, admin: Admin) -> JobList:
+def read_jobs(service: ServiceDep, admin: Operates) -> JobList:
     """Return the jobs with their next times and who paused them. With the admin token also the address."""
     return scheduled_jobs(service, admin=admin)
 
@@ -65,7 +65,7 @@ def read_jobs(service: ServiceDep, admin: Admin) -> JobList:
 @router.get("/runs", response_model=RunPage, responses=problems(401, 403, 422), openapi_extra=TOKEN_OPTIONAL)
 def read_runs(
     service: ServiceDep,
-    admin: Admin,
+    admin: Operates,
     job: JobId | None = None,
     status: RunStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -91,7 +91,7 @@ def read_runs(
     openapi_extra=TOKEN_OPTIONAL,
 )
 def read_run(
-    service: ServiceDep, admin: Admin, run_id: Annotated[int, Path(alias="runId", ge=1, le=MAX_ID)]
+    service: ServiceDep, admin: Operates, run_id: Annotated[int, Path(alias="runId", ge=1, le=MAX_ID)]
 ) -> CollectionRun:
     """Return one run; its notes in full with the admin token."""
     run = service.ledger.run(run_id)
@@ -100,7 +100,7 @@ def read_run(
 
 # --- With the admin token ----------------------------------------------------------------------------
 
-state_router = APIRouter(dependencies=[Depends(require_admin)], responses=problems(401, 403))
+state_router = APIRouter(dependencies=[Depends(require_operator)], responses=problems(401, 403))
 
 
 @state_router.get("/completeness", response_model=CompletenessPage, responses=problems(404, 422))
@@ -159,7 +159,7 @@ def read_settings(service: ServiceDep) -> SettingsInForce:
 
 
 admin_router = APIRouter(
-    prefix="/jobs/{jobId}", dependencies=[Depends(require_admin)], responses=problems(401, 403, 404, 422)
+    prefix="/jobs/{jobId}", dependencies=[Depends(require_operator)], responses=problems(401, 403, 404, 422)
 )
 
 

@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Path, Request, Resp
 
 from backend.answers.sites import require_site
 from backend.api.admission import RequestCounts, client_of
-from backend.api.dependencies import is_admin_token, operator_name
+from backend.api.dependencies import operator_name
+from backend.api.tokens import Tokens
 from backend.core.errors import JobBusyError, NotFoundError
 from backend.pages.operator import (
     NotSignedInError,
@@ -51,7 +52,8 @@ async def sign_in(
     settings = page.service.settings
     if settings.usable_admin_token is None:
         raise NotSignedInError("no usable admin token")
-    if not is_admin_token(settings, token.strip().encode("utf-8", "surrogatepass")):
+    tokens: Tokens = request.app.state.tokens
+    if not tokens.is_admin(token.strip().encode("utf-8", "surrogatepass")):
         counts = cast(RequestCounts, request.app.state.request_counts)
         wait = await counts.count_wrong_token(client_of(request.scope), request.url.path)
         if wait is not None:

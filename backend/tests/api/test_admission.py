@@ -13,15 +13,21 @@ from structlog.testing import capture_logs
 
 from backend.api.admission import AT_ONCE, Admission, client_of
 from backend.api.connections import MOST_REQUEST_BYTES
+from backend.api.tokens import Tokens
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.main import create_app
+from backend.storage.database import Database
 from backend.tests.support.served import ADMIN, fill, make_service, served
 from backend.tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("within_a_minute")
 
 WRONG = {"Authorization": "Bearer a-wrong-token-of-some-length"}
+
+
+def tokens_of(folder: Path, settings: Settings) -> Tokens:
+    return Tokens(settings=settings, database=Database(f"sqlite:///{folder / 'store.sqlite3'}"))
 
 
 async def statuses(client: httpx2.AsyncClient, path: str, times: int, **options: object) -> list[int]:
@@ -98,7 +104,7 @@ def test_a_client_is_an_address_or_the_network_of_one_customer(host: str, client
 
 
 @pytest.mark.parametrize("path", ["/api/forecasts", "/api/scheduler/runs"])
-async def test_only_a_few_requests_for_values_are_in_progress_at_a_time(path: str) -> None:
+async def test_only_a_few_requests_for_values_are_in_progress_at_a_time(path: str, tmp_path: Path) -> None:
     at_once = most = 0
     go = asyncio.Event()
 
@@ -112,7 +118,7 @@ async def test_only_a_few_requests_for_values_are_in_progress_at_a_time(path: st
         await send({"type": "http.response.body"})
 
     settings = Settings.load(rate_limit_per_minute=0)
-    bound = Admission(slow, settings, at_once=2, most_waiting=5)
+    bound = Admission(slow, settings, tokens_of(tmp_path, settings), at_once=2, most_waiting=5)
     transport = httpx2.ASGITransport(bound)
     async with httpx2.AsyncClient(transport=transport, base_url="http://meteo.example") as client:
         asked = [asyncio.create_task(client.get(path)) for _ in range(20)]
@@ -175,7 +181,7 @@ async def test_a_large_body_is_refused_before_it_is_read(tmp_path: Path) -> None
             assert sent < 2 * MOST_REQUEST_BYTES
 
 
-async def test_a_request_that_waits_too_long_for_its_turn_is_refused() -> None:
+async def test_a_request_that_waits_too_long_for_its_turn_is_refused(tmp_path: Path) -> None:
     started, go = asyncio.Event(), asyncio.Event()
 
     async def hangs(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -184,7 +190,8 @@ async def test_a_request_that_waits_too_long_for_its_turn_is_refused() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
 
-    bound = Admission(hangs, Settings.load(rate_limit_per_minute=0), at_once=1, most_seconds=0.01)
+    settings = Settings.load(rate_limit_per_minute=0)
+    bound = Admission(hangs, settings, tokens_of(tmp_path, settings), at_once=1, most_seconds=0.01)
     transport = httpx2.ASGITransport(bound)
     async with httpx2.AsyncClient(transport=transport, base_url="http://meteo.example") as client:
         first = asyncio.create_task(client.get("/api/forecasts"))
