@@ -16,11 +16,14 @@ from typing import Self, cast
 import stamina
 import structlog
 from fastapi import FastAPI
+from pydantic import SecretStr
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from backend import __version__
+from backend.alerts.pings import Pinger
+from backend.alerts.watch import AlertWatch
 from backend.answers.reading import ReadingService
-from backend.answers.service import ReadingParts
+from backend.answers.service import ReadingParts, ServiceParts
 from backend.api.admission import Admission, RequestCounts
 from backend.api.answer_cache import AnswerCache
 from backend.api.connections import MOST_REQUEST_BYTES
@@ -51,7 +54,7 @@ from backend.pages.error_pages import install_error_pages, page_instead
 from backend.pages.preparation import prepare_pages
 from backend.pages.routes import ROUTERS as PAGE_ROUTERS
 from backend.scheduler.catchup import CatchUp
-from backend.scheduler.config import SETTING_NAMES, SchedulerConfig
+from backend.scheduler.config import FORECASTS, OBSERVATIONS, SETTING_NAMES, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
 from backend.scoring.days.update import update
@@ -59,6 +62,7 @@ from backend.scoring.public.windows import PublicRules
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.queries import StoreQueries
+from backend.storage.run_records import JobRun
 from backend.storage.site_list import SiteList
 from backend.storage.store import Store
 from backend.storage.store_check import watch_store
@@ -89,6 +93,8 @@ class Service:
     runner: Runner
     worker: Worker
     client: HttpClient
+    alert_watch: AlertWatch
+    pinger: Pinger
     site_list: SiteList
     clock_watch: ClockWatch
     free_bytes: Callable[[Path], int | None]
@@ -144,6 +150,22 @@ class Service:
             _update_scores(database, now)
             prepare_pages(cast(ReadingParts, reading))
 
+        alert_watch = AlertWatch(
+            settings.alert_urls,
+            after=settings.alert_after_failures,
+            digest_hour=settings.alert_digest_hour,
+            page=f"See {settings.public_url}/ops" if settings.public_url else "",
+        )
+        pings: dict[JobId, SecretStr | None] = {
+            FORECASTS: settings.ping_url_forecasts,
+            OBSERVATIONS: settings.ping_url_observations,
+        }
+        pinger = Pinger({job: url.get_secret_value() for job, url in pings.items() if url is not None})
+
+        def on_end(run: JobRun) -> None:
+            pinger.ended(run)
+            alert_watch.wake()
+
         runner = Runner(
             store=store,
             ledger=ledger,
@@ -153,6 +175,8 @@ class Service:
             clock=clock,
             on_request=archive.store_request,
             after_run=after_run,
+            on_start=pinger.started,
+            on_end=on_end,
         )
         return cls(
             settings=settings,
@@ -167,6 +191,8 @@ class Service:
             runner=runner,
             worker=worker,
             client=client,
+            alert_watch=alert_watch,
+            pinger=pinger,
             site_list=site_list,
             clock_watch=clock_watch,
             free_bytes=free_bytes,
@@ -177,12 +203,13 @@ class Service:
         return self.site_list.sites()
 
     def check(self) -> None:
-        """Raise ConfigError for an unusable sites file or database.
+        """Raise ConfigError for an unusable sites file, database or address of an alert.
 
         An unavailable database is not an error here: the service waits for it.
         """
         if self.settings.sites_from == "file":
             self.site_list.sites()
+        _ = self.alert_watch.targets
         with suppress(StoreUnavailableError):
             self._migrate()
 
@@ -206,8 +233,9 @@ class Service:
                 await asyncio.to_thread(self.ledger.note_start)
 
     async def close(self) -> None:
-        """End the worker, and close the HTTP client and the database."""
+        """End the worker, send the last pings, and close the HTTP client and the database."""
         self.worker.close()
+        await self.pinger.close()
         await self.client.aclose()
         await asyncio.to_thread(self.database.close)
 
@@ -265,6 +293,8 @@ def create_app(
         gc.freeze()  # modules and routes are never garbage: to examine them delays every answer
         start = asyncio.create_task(_bring_up(service, catch_up, before_schedule))
         watch = asyncio.create_task(_watch_store(service, start), name="watch the store")
+        parts = cast(ServiceParts, service)  # a frozen class does not match a protocol of variables
+        alerts = asyncio.create_task(service.alert_watch.forever(parts), name="alerts")
         try:
             yield
         finally:
@@ -273,6 +303,8 @@ def create_app(
             await asyncio.wait([start, watch])
             await stop_scheduler()
             await service.runner.drain(service.config.shutdown_grace_seconds)
+            alerts.cancel()
+            await asyncio.wait([alerts])
             app.state.answer_cache.close()
             await service.close()
             gc.unfreeze()

@@ -62,6 +62,9 @@ class StateReason(ApiModel):
     """One reason why the service is degraded. docs/operations.md has a section for each `code`."""
 
     code: ReasonCode
+    subject: str | None = Field(
+        default=None, description="the job, source or disk that it is about; null: the service as a whole"
+    )
     sentence: str
     since: datetime | None = Field(description="null if unknown")
     what_to_do: str
@@ -190,6 +193,7 @@ def _about_the_schedule(snapshot: Snapshot) -> list[StateReason]:
     state_reasons += [
         StateReason(
             code="run_cannot_begin",
+            subject=blocked.job,
             sentence=f"{JOB_NAMES[blocked.job]} cannot start: the run cannot be written to the store.",
             since=blocked.since,
             what_to_do="Check that the store is writable (rights, disk, locks). Then the run starts by"
@@ -200,6 +204,7 @@ def _about_the_schedule(snapshot: Snapshot) -> list[StateReason]:
     state_reasons += [
         StateReason(
             code="job_failing",
+            subject=streak.job,
             sentence=f"The last {streak.runs} runs of {streak.job} failed.",
             since=streak.since,
             what_to_do=f"Read the error of each source: meteo-score runs --job {streak.job}, then"
@@ -215,6 +220,7 @@ def _about_the_data(snapshot: Snapshot) -> list[StateReason]:
     state_reasons = [
         StateReason(
             code="source_silent",
+            subject=source,
             sentence=f"{source} has not answered since the start of the service.",
             since=since,
             what_to_do="Check its key, its address and the network: meteo-score doctor sends it one request.",
@@ -224,6 +230,7 @@ def _about_the_data(snapshot: Snapshot) -> list[StateReason]:
     state_reasons += [
         StateReason(
             code="data_stale",
+            subject=source.source,
             sentence=f"The newest data of {source.source} are {in_words(source.age_seconds)} old;"
             f" {in_words(source.max_age_seconds)} is the limit for this source.",
             since=source.newest_data,
@@ -240,13 +247,13 @@ def _about_the_machine(snapshot: Snapshot) -> list[StateReason]:
     state_reasons = []
     if snapshot.disk_full is not None:
         state_reasons.append(
-            _disk("disk_full", "The last write failed: the disk is full.", snapshot.disk_full.since)
+            _disk("disk_full", None, "The last write failed: the disk is full.", snapshot.disk_full.since)
         )
     for disk in snapshot.disks:
         if disk.free < DISK_LOW_BYTES:
             sentence = f"{disk.free // 1_000_000} MB are free on the disk of {disk.role}."
             state_reasons.append(
-                _disk("disk_full" if disk.free < DISK_FULL_BYTES else "disk_low", sentence, None)
+                _disk("disk_full" if disk.free < DISK_FULL_BYTES else "disk_low", disk.role, sentence, None)
             )
     if snapshot.sites_problem is not None:
         state_reasons.append(
@@ -270,9 +277,10 @@ def _about_the_machine(snapshot: Snapshot) -> list[StateReason]:
     return state_reasons
 
 
-def _disk(code: ReasonCode, sentence: str, since: datetime | None) -> StateReason:
+def _disk(code: ReasonCode, subject: str | None, sentence: str, since: datetime | None) -> StateReason:
     return StateReason(
         code=code,
+        subject=subject,
         sentence=sentence,
         since=since,
         what_to_do="Free some space: lower KEEP_PAYLOADS_DAYS, or move DATA_DIR or the store to a larger"

@@ -45,10 +45,10 @@ def as_written(value: object) -> str:
 
 def _shown(settings: EnvironmentSettings) -> Iterator[tuple[str, object]]:
     for name, value in settings:
-        if name == "database_url":
+        if isinstance(value, SecretStr):
+            value = MASKED
+        elif name == "database_url":
             value = shown(usable_url(value, make=None))
         elif name.endswith("_url") and value is not None:
             value = without_credentials(value)
-        elif isinstance(value, SecretStr):
-            value = MASKED
         yield name.upper(), value

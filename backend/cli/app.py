@@ -65,6 +65,10 @@ SUBCOMMANDS = {
         "backend.cli.status",
         "Show whether the service is well. Exit 0: well; 1: degraded; 2: down, or it cannot be examined.",
     ),
+    "alert": Subcommand(
+        "backend.cli.alert",
+        "Report new problems to ALERT_URLS, and show the open ones. Exit 1 if a message was not delivered.",
+    ),
     "runs": Subcommand(
         "backend.cli.runs",
         "Show the newest runs and how they ended, or one run in full.",

@@ -66,18 +66,16 @@ class ClockWatch:
         estimate = self._estimates.get(host)
         return None if estimate is None else estimate.offset
 
+    def knows(self) -> bool:
+        """Return whether enough hosts answered lately to decide whether our clock is off."""
+        return len(self._recent()) >= 2
+
     def offset(self) -> ClockOffset | None:
         """Return the offset of our clock; None if it is small, or if too few hosts agree.
 
         Estimates from before a change of our clock, and those older than a day, do not count.
         """
-        now, monotonic = self._clock().timestamp(), self._monotonic()
-        offsets = [
-            estimate.offset
-            for estimate in list(self._estimates.values())
-            if abs(now - monotonic - estimate.step) < _ALIKE.total_seconds()
-            and monotonic - estimate.at < _VALID_FOR.total_seconds()
-        ]
+        offsets = self._recent()
         if not offsets:
             return None
         middle = median(offsets)
@@ -85,3 +83,12 @@ class ClockWatch:
         if abs(middle) <= CLOCK_LIMIT.total_seconds() or agreeing < 2 or 2 * agreeing <= len(offsets):
             return None
         return ClockOffset(middle, agreeing, len(offsets))
+
+    def _recent(self) -> list[float]:
+        now, monotonic = self._clock().timestamp(), self._monotonic()
+        return [
+            estimate.offset
+            for estimate in list(self._estimates.values())
+            if abs(now - monotonic - estimate.step) < _ALIKE.total_seconds()
+            and monotonic - estimate.at < _VALID_FOR.total_seconds()
+        ]

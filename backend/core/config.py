@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import ip_network
@@ -123,6 +123,43 @@ def _line_of_text(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must be one line of text")
     return value
+
+
+def _ping_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        _base_url(value.get_secret_value())
+    return value
+
+
+def _alert_urls(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not all("://" in part for part in address_list(value.get_secret_value())):
+        raise ValueError("must be addresses in Apprise's form, such as mailto://... or json://host/path")
+    return value
+
+
+_BETWEEN_ADDRESSES = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+
+
+def address_list(text: str) -> list[str]:
+    """Split a setting at spaces or commas before the next address, which may contain commas itself."""
+    return [part for part in _BETWEEN_ADDRESSES.split(text.strip()) if part]
+
+
+LEAST_SECRET = 6
+"""Minimum characters of a part of an address that is masked: shorter ones are words of any log line."""
+
+
+def _secret_parts(text: str) -> Iterator[str]:
+    """Return the parts of addresses that give access: users, passwords, tokens in path, query or host."""
+    for address in address_list(text):
+        yield address
+        place, _, query = address.partition("://")[2].partition("?")
+        authority, *path = place.split("/")
+        user, _, host = authority.rpartition("@")
+        parts = [*user.split(":"), *path, *(pair.rpartition("=")[2] for pair in query.split("&"))]
+        if "." not in host and host.partition(":")[0] != "localhost" and "[" not in host:
+            parts += [host, *host.split(":")]  # the token of a service such as Telegram, or a topic
+        yield from (part for part in parts if len(part) >= LEAST_SECRET)
 
 
 def _key(value: object) -> object:
@@ -325,6 +362,15 @@ class Settings(EnvironmentSettings):
     contact: Annotated[str, AfterValidator(_line_of_text)] = ""
     admin_token: Key = None
 
+    # Alerts
+    alert_urls: Annotated[Key, AfterValidator(_alert_urls)] = None
+    alert_after_failures: Annotated[int, Field(ge=1, le=100)] = 1
+    alert_digest_hour: Annotated[
+        Annotated[int, Field(ge=0, le=23)] | None, BeforeValidator(unset_if_blank)
+    ] = None
+    ping_url_forecasts: Annotated[Key, AfterValidator(_ping_url)] = None
+    ping_url_observations: Annotated[Key, AfterValidator(_ping_url)] = None
+
     # Sources
     sources: Annotated[Sources, AfterValidator(_at_least_one)] = DEFAULT_SOURCES
     public_raw_sources: Sources = ()
@@ -408,8 +454,12 @@ class Settings(EnvironmentSettings):
         return f"{parts.scheme}://{parts.netloc}"
 
     def secrets(self) -> tuple[str, ...]:
-        """Return all secret values: logs and errors mask them."""
-        return tuple(value.get_secret_value() for _, value in self if isinstance(value, SecretStr) and value)
+        """Return all secret values, and the secret parts of addresses: logs and errors mask them."""
+        secrets = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr) and value]
+        for value in (self.alert_urls, self.ping_url_forecasts, self.ping_url_observations):
+            if value is not None:
+                secrets += _secret_parts(value.get_secret_value())
+        return tuple(dict.fromkeys(secrets))
 
     def spacing(self) -> dict[str, timedelta]:
         """Return the minimum time between two requests, for each host that has one.

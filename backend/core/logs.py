@@ -51,7 +51,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         logging.getLogger(name).propagate = True
         logging.getLogger(name).setLevel(logging.NOTSET)
     # APScheduler and the HTTP client log each step at INFO; our own lines have the same with the run's id.
-    for name in ("apscheduler", "alembic", "httpx2", "httpcore2", "uvicorn.access"):
+    for name in ("apscheduler", "alembic", "apprise", "httpx2", "httpcore2", "uvicorn.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[

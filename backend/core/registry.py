@@ -45,6 +45,7 @@ AROME = SourceInfo(
     default=True,
     licence=LICENCE_OUVERTE,
     website="https://donneespubliques.meteofrance.fr",
+    access_contact="https://portail-api.meteofrance.fr",
     models=(  # each grid is scored as a model of its own
         ModelInfo(
             name="arome_0025",
@@ -255,6 +256,7 @@ FFVL = SourceInfo(
     public=True,
     default=True,
     website="https://www.balisemeteo.com",
+    access_contact="informatique@ffvl.fr",
     network=NetworkInfo(
         required=True,
         live_page=("balisemeteo.com", "https://www.balisemeteo.com/balise.php?idBalise={}"),
@@ -294,6 +296,7 @@ METEOFRANCE = SourceInfo(
     default=False,  # a key for AROME need not be subscribed to the stations
     licence=LICENCE_OUVERTE,
     website="https://donneespubliques.meteofrance.fr",
+    access_contact="https://portail-api.meteofrance.fr",
     network=NetworkInfo(station_number="[0-9]{8}"),
 )
 

@@ -73,6 +73,7 @@ class SourceInfo:
     A source with `default` False is collected only if the operator opts in: for what its licence forbids, or
     for what it costs. A source has either `models` (forecasts) or a `network` (observations). `licence` is
     its name, empty without a published one; `website` is the publisher's page for readers, empty if unknown.
+    `access_contact` is where a key is requested, and whom to write to if it is refused; empty: the website.
     """
 
     name: str
@@ -84,3 +85,4 @@ class SourceInfo:
     network: NetworkInfo | None = None
     licence: str = ""
     website: str = ""
+    access_contact: str = ""

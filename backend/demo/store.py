@@ -44,6 +44,9 @@ def store_settings(folder: Path, env_file: Path | None = None) -> dict[str, Any]
         "sites_from": "file",
         "sites_file": SITES_FILE,
         "contact": "demo@example.org",
+        "alert_urls": None,
+        "ping_url_forecasts": None,
+        "ping_url_observations": None,
         "public_raw_sources": SOURCE_NAMES,
         "open_meteo_models": ChosenModels.load_from(env_file).open_meteo_models or OPEN_METEO_MODELS,
     }

@@ -89,14 +89,18 @@ class Runner:
         clock: Clock = utc_now,
         on_request: Callable[[int, CollectionRequest], None] | None = None,
         after_run: Callable[[datetime], None] | None = None,
+        on_start: Callable[[JobId, int], None] | None = None,
+        on_end: Callable[[JobRun], None] | None = None,
         source_seconds: Callable[[JobId, datetime], float] | None = None,
     ) -> None:
         """`sites` is called before every run, so that a new site is collected without a restart. The sites
         that it returns must be in the store.
 
         `on_request` is called with the id and the collection request of each run, and `after_run` when a run
-        has ended: both in a thread. `source_seconds` returns how long a network of stations may take from a
-        moment on; by default, as long as the schedule allows.
+        has ended: both in a thread. `on_start` and `on_end` are called in the event loop and must not block:
+        with the job and the id of a run that is not limited to a selection, and with the record of any run.
+        `source_seconds` returns how long a network of stations may take from a moment on; by default, as long
+        as the schedule allows.
         """
         self.store = store
         self.ledger = ledger
@@ -108,6 +112,8 @@ class Runner:
         self._source_seconds = source_seconds or config.source_seconds
         self._on_request = on_request
         self._after_run = after_run
+        self._on_start = on_start
+        self._on_end = on_end
         self._starts: set[asyncio.Task[tuple[int, asyncio.Task[JobRun]] | None]] = set()
         self._tasks: set[asyncio.Task[JobRun]] = set()
 
@@ -241,6 +247,8 @@ class Runner:
     ) -> JobRun:
         structlog.contextvars.bind_contextvars(run=claim.run_id, job=job)  # this task's own
         log.info("run started", trigger=trigger, slot=slot, attempt=claim.epoch)
+        if self._on_start is not None and selection == EVERYTHING:
+            self._on_start(job, claim.run_id)
         began = time.monotonic()
         progress = RunProgress()
         status: RunStatus
@@ -349,6 +357,8 @@ class Runner:
             note=run.note,
             sources={source.source: source.status for source in run.sources},
         )
+        if self._on_end is not None:
+            self._on_end(run)
         if self._after_run is not None:
             await asyncio.to_thread(self._after_run, self.clock())
         return run

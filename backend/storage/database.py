@@ -72,6 +72,8 @@ class Database:
         self.name = shown(parsed)
         self.damage: Trouble | None = None
         """Damage that a query or a check found; a whole check without damage (store_check.py) clears it."""
+        self.checked_at: datetime | None = None
+        """When this process last checked the store (UTC); None before the end of its first check."""
         self.full: Trouble | None = None
         """Set when a write failed on a full disk; the next successful write clears it."""
         self._clock = clock
@@ -188,6 +190,10 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+    def note_check(self) -> None:
+        """Record that a check of the store has ended."""
+        self.checked_at = self._clock()
 
     def note_damage(self, reason: str) -> None:
         """Record that the store is damaged, with the time at which this was first seen."""

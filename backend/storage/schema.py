@@ -630,3 +630,37 @@ source_newest = Table(
     Column("source", SafeString, primary_key=True),
     Column("newest", BigInteger, nullable=False),  # the newest data of the source in all runs
 )
+
+# --- Alerts ----------------------------------------------------------------------------------------
+
+alert_open = Table(  # problems that were reported to the operator and are not over
+    "alert_open",
+    metadata,
+    Column("subject", SafeString, primary_key=True),  # "source_failing:ffvl"
+    Column("since", BigInteger, nullable=False),
+    Column("sentence", SafeText, nullable=False),
+)
+
+alert_message = Table(  # one row for each message and address
+    "alert_message",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", SafeString, nullable=False),  # change, digest
+    Column("created_at", BigInteger, nullable=False),
+    Column("target", SafeString, nullable=False),  # SHA-256 of the address, which is secret
+    Column("title", SafeText, nullable=False),
+    Column("body", SafeText, nullable=False),
+    Column("good", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("retry_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),  # null: not delivered yet
+)
+Index("ix_alert_message_created_at", alert_message.c.created_at)
+
+alert_turn = Table(  # the process that watches the state: one row
+    "alert_turn",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("owner", SafeString, nullable=False),
+    Column("until", Float, nullable=False),  # real time, as of the leases of runs
+)

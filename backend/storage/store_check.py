@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
 
-from backend.core.errors import StoreDamagedError, StoreUnavailableError
+from backend.core.daemon_thread import in_daemon_thread
+from backend.core.errors import MeteoScoreError, StoreDamagedError, StoreUnavailableError
 from backend.storage import schema as t
 from backend.storage.database import Database, is_damage
 
@@ -73,6 +74,7 @@ def check_store(database: Database, *, whole: bool) -> CheckReport:
         database.note_damage(report.damage)
     elif whole:
         database.damage = None
+    database.note_check()
     return report
 
 
@@ -161,10 +163,11 @@ async def watch_store(
         # While damage is known, only a whole check can show that the store was restored.
         whole = database.damage is not None or left_until_whole == 0
         try:
-            report = await _check_in_own_thread(database, whole)
+            # SQLite 3.40 cannot interrupt a check, and it must not delay a stop.
+            report = await in_daemon_thread("store check", partial(check_store, database, whole=whole))
             left_until_whole = rounds_between - 1 if whole else left_until_whole - 1
             log.debug("store checked", covers=report.covers, problems=len(report.problems))
-        except StoreUnavailableError as error:
+        except MeteoScoreError as error:
             log.warning("the store could not be checked", reason=str(error))
             wait = again
         left = wait
@@ -172,34 +175,3 @@ async def watch_store(
             pause = min(left, again)
             await asyncio.sleep(pause.total_seconds())
             left = timedelta() if database.damage else left - pause
-
-
-async def _check_in_own_thread(database: Database, whole: bool) -> CheckReport:
-    """Check in a daemon thread: SQLite 3.40 cannot interrupt a check, and it must not delay a stop.
-
-    The thread is not from the pool that answers and runs use.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[CheckReport] = loop.create_future()
-
-    def settle(report: CheckReport | None, error: StoreUnavailableError | None) -> None:
-        if done.cancelled():
-            return
-        if report is not None:
-            done.set_result(report)
-        else:
-            done.set_exception(error or StoreUnavailableError("the check failed: the log has the traceback"))
-
-    def work() -> None:
-        report: CheckReport | None = None
-        failed: StoreUnavailableError | None = None
-        try:
-            report = check_store(database, whole=whole)
-        except StoreUnavailableError as error:
-            failed = error
-        finally:
-            with suppress(RuntimeError):  # the service has stopped, and its event loop is closed
-                loop.call_soon_threadsafe(settle, report, failed)
-
-    threading.Thread(target=work, name="store check", daemon=True).start()
-    return await done

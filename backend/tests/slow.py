@@ -4,6 +4,8 @@ from __future__ import annotations
 
 SLOW_MODULES = frozenset(
     {
+        "alerts/test_pings",
+        "alerts/test_watch",
         "answers/test_forecast",
         "answers/test_trial_forecast",
         "api/test_data",
@@ -16,6 +18,7 @@ SLOW_MODULES = frozenset(
         "api/test_scheduler_routes",
         "api/test_scores",
         "api/test_withheld_reconstruction",
+        "cli/test_alert",
         "cli/test_app",
         "cli/test_backfill",
         "cli/test_cli",

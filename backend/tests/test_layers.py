@@ -59,6 +59,7 @@ ROOMS = {
     "demo/upstreams": {"core", "demo"},
     "demo/server": {"core", "demo", "demo/upstreams"},
     "answers": {"core", "storage", "scheduler", "forecast", *SCORING},
+    "alerts": {"core", "storage", "scheduler", "answers"},
     "api": {"core", "storage", "scheduler", "answers", "scoring", "scoring/sample", "scoring/questions"},
     "api/routes": {
         *("core", "storage", "scheduler", "answers", "api"),
@@ -80,13 +81,13 @@ ROOMS = {
         *("scoring", "scoring/sample", "scoring/questions"),
     },
     "main": {
-        *("core", "storage", "scheduler", "answers", "api", "api/routes", "pages", "pages/routes"),
+        *("core", "storage", "scheduler", "answers", "alerts", "api", "api/routes", "pages", "pages/routes"),
         *COLLECTORS,
         *SCORING,
     },
     # The command line uses no HTTP: only the commands that start a server know the API.
     "cli": {
-        *("core", "storage", "scheduler", "files", "demo", "answers", "main"),
+        *("core", "storage", "scheduler", "files", "demo", "answers", "alerts", "main"),
         *COLLECTORS,
         *SCORING,
     },

@@ -28,6 +28,7 @@ from backend.scheduler.runner import Runner, Sources
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
+from backend.storage.run_records import JobRun
 from backend.storage.store import Store
 from backend.tests.support.fakes import ScriptedFetch
 from backend.tests.support.waiting import HANG_SECONDS
@@ -155,6 +156,8 @@ def make_world(
     busy_timeout: float = HANG_SECONDS,
     channel_for: Callable[[int, str], MeteredFetch] | None = None,
     on_request: Callable[[int, CollectionRequest], None] | None = None,
+    on_start: Callable[[JobId, int], None] | None = None,
+    on_end: Callable[[JobRun], None] | None = None,
     **config: Any,
 ) -> World:
     """Return a world on the database of this address, or on one of its own in a folder."""
@@ -180,6 +183,8 @@ def make_world(
         sites=listed,
         clock=clock,
         on_request=on_request,
+        on_start=on_start,
+        on_end=on_end,
     )
     return World(clock, database, store, ledger, runner)
 
