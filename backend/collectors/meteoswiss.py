@@ -25,7 +25,7 @@ METEOSWISS = Network(
     name=registry.METEOSWISS.name,
     cadence=timedelta(minutes=15),
     averaging_minutes=10,
-    number=re.compile(r"[A-Z0-9]{3,6}"),
+    number=re.compile(registry.NETWORKS[registry.METEOSWISS.name].station_number),
 )
 
 MAX_AGE = timedelta(minutes=50)

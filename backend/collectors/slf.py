@@ -24,7 +24,7 @@ SLF = Network(
     name=registry.SLF.name,
     cadence=timedelta(minutes=40),
     averaging_minutes=30,
-    number=re.compile(r"[A-Z0-9]{3,6}"),
+    number=re.compile(registry.NETWORKS[registry.SLF.name].station_number),
 )
 
 MAX_AGE = timedelta(hours=2)
