@@ -29,7 +29,7 @@ EQUALS = {
 GUSTS_FIT = {"montmin": "icon_ch1"}
 """By site, the only model whose gusts fit: those of the others are GUSTS_TOO_STRONG there."""
 
-GUSTS_TOO_STRONG = 7.0  # km/h, on top of the other errors: more than the noise of 30 days hides
+GUSTS_TOO_STRONG = 12.0  # km/h, on top of the other errors: more than the noise of 30 days hides
 
 CALMEST = 6.5 / KMH_PER_MS  # m/s
 HOUR = 3600.0

@@ -54,7 +54,11 @@ def keep_days(database: Database, name: str) -> None:
         for model in MODELS
         if model != "arome_001"  # the other grid of AROME, which a setting chooses
     }
-    station = grids([weather.truth(site, each) for each in hours])
+    reports = [[weather.truth(site, each - 600.0 * back) for back in range(6)] for each in hours]
+    station = {
+        SPEED: np.array([of_day[0].speed for of_day in reports]),
+        GUST: np.array([np.max([each.gust for each in of_day], axis=0) for of_day in reports]),
+    }
     keep(database, site, first, models=models, stations={site.stations[0]: station})
 
 
