@@ -26,10 +26,11 @@ EQUALS = {
 }
 """By site, two models with the same bias and the same noise, drawn independently."""
 
-GUSTS_FIT = {"montmin": "icon_ch1"}
-"""By site, the only model whose gusts fit: those of the others are GUSTS_TOO_STRONG there."""
+FITS = {("burzier", Parameter.WIND_SPEED): "icon_ch1", ("montmin", Parameter.WIND_GUST): "icon_ch1"}
+"""By site and parameter, the only model whose values fit: those of the others are TOO_STRONG there."""
 
-GUSTS_TOO_STRONG = 12.0  # km/h, on top of the other errors: more than the noise of 30 days hides
+TOO_STRONG = {Parameter.WIND_SPEED: 3.0, Parameter.WIND_GUST: 12.0}
+"""In km/h, on top of the other errors: more than the noise of 30 days hides."""
 
 CALMEST = 6.5 / KMH_PER_MS  # m/s
 HOUR = 3600.0
@@ -173,8 +174,8 @@ def injected_bias(model: str, site: str, parameter: Parameter) -> float:
     twin = _errs_like(model, site)
     deviation = 2.0 * chance("bias", twin, site, parameter) - 1.0
     bias = CHARACTERS.get(twin, PLAIN).bias[parameter] + deviation * _SITE_SPREAD[parameter]
-    if parameter is Parameter.WIND_GUST and GUSTS_FIT.get(site, model) != model:
-        bias += GUSTS_TOO_STRONG
+    if FITS.get((site, parameter), model) != model:
+        bias += TOO_STRONG[parameter]
     return bias
 
 
