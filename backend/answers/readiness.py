@@ -19,7 +19,7 @@ from backend.answers.durations import in_words
 from backend.answers.freshness import SourceFreshness, freshness
 from backend.answers.service import ServiceParts
 from backend.core.clock_watch import ClockOffset
-from backend.core.errors import StoreDamagedError, StoreUnavailableError
+from backend.core.errors import StoreDamagedError, StoreReplacedError, StoreUnavailableError
 from backend.scheduler.config import JOB_NAMES, JOBS
 from backend.scheduler.runner import BlockedJob
 from backend.scheduler.scheduler import is_alive
@@ -29,6 +29,7 @@ from backend.storage.run_records import FailureStreak
 ReasonCode = Literal[
     "store_unreachable",
     "store_damaged",
+    "store_replaced",
     "scheduler_dead",
     "run_cannot_begin",
     "job_failing",
@@ -54,7 +55,9 @@ SET_THE_CLOCK = (
     " future are collected again."
 )
 
-BLOCKING: frozenset[ReasonCode] = frozenset({"store_unreachable", "store_damaged", "scheduler_dead"})
+BLOCKING: frozenset[ReasonCode] = frozenset(
+    {"store_unreachable", "store_damaged", "store_replaced", "scheduler_dead"}
+)
 """With one of these the service cannot work: not ready. With all others it is ready and "degraded"."""
 
 
@@ -83,8 +86,9 @@ class Snapshot:
     """The state of the service at one moment (UTC), from which `reasons` are derived."""
 
     now: datetime
-    store: Literal["reachable", "unreachable", "damaged"] = "reachable"
+    store: Literal["reachable", "unreachable", "damaged", "replaced"] = "reachable"
     damage: Trouble | None = None
+    replaced: Trouble | None = None
     scheduler: Literal["running", "off", "dead"] = "running"
     blocked: Sequence[BlockedJob] = ()
     streaks: Sequence[FailureStreak] = ()
@@ -102,11 +106,14 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
     streaks: list[FailureStreak] = []
     silent: dict[str, datetime] = {}
     ages: list[SourceFreshness] = []
-    store: Literal["reachable", "unreachable", "damaged"] = "reachable"
+    store: Literal["reachable", "unreachable", "damaged", "replaced"] = "reachable"
     try:
+        service.ledger.require_same_store()
         streaks = [streak for job in JOBS if (streak := service.ledger.failure_streak(job))]
         silent = service.ledger.silent_sources(enabled)
         ages = freshness(service, service.ledger.newest_data())
+    except StoreReplacedError:
+        store = "replaced"
     except StoreDamagedError:
         store = "damaged"
     except StoreUnavailableError:
@@ -123,6 +130,7 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
         # The check of the whole store can have found damage that these few queries do not touch.
         store="damaged" if damage is not None and store == "reachable" else store,
         damage=damage,
+        replaced=service.database.replaced,
         scheduler="off" if not scheduled else "running" if is_alive() else "dead",
         blocked=tuple(service.runner.blocked.values()),
         streaks=streaks,
@@ -163,6 +171,16 @@ def _about_the_store(snapshot: Snapshot) -> list[StateReason]:
                 since=snapshot.damage.since if snapshot.damage else None,
                 what_to_do="Stop the service, copy the store, then restore a backup or recover the readable"
                 " values: docs/operations.md, store_damaged.",
+            )
+        ]
+    if snapshot.store == "replaced":
+        return [
+            StateReason(
+                code="store_replaced",
+                sentence="The store was replaced while the service runs: it reads and writes nothing.",
+                since=snapshot.replaced.since if snapshot.replaced else None,
+                what_to_do="Stop the service, see that no -wal or -shm of the old store lies beside the new"
+                " one, and start it again: docs/operations.md, store_replaced.",
             )
         ]
     if snapshot.store == "unreachable":

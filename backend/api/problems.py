@@ -22,6 +22,7 @@ from backend.core.errors import (
     JobBusyError,
     NotFoundError,
     StoreDamagedError,
+    StoreReplacedError,
     StoreUnavailableError,
     UnknownNameError,
 )
@@ -173,6 +174,8 @@ async def _not_now(request: Request, error: BusyError | ConfigError | StoreUnava
         detail = "The database is unreachable; the service retries by itself."
         if isinstance(error, StoreDamagedError):
             detail = "The store is damaged: some values cannot be read until the operator restores the store."
+        elif isinstance(error, StoreReplacedError):
+            detail = "The store was replaced: the service answers again once the operator has restarted it."
     return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 

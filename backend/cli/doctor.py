@@ -53,7 +53,7 @@ SHORT_LIMITS = HttpLimits(connect=5, read=10, payload=20, attempts=1)
 
 _RESTORE = "restore a backup, or recover what can be read: docs/operations.md, store_damaged"
 
-_CHECKED_HERE = {"store_unreachable", "store_damaged", "scheduler_dead", "clock_off"}
+_CHECKED_HERE = {"store_unreachable", "store_damaged", "store_replaced", "scheduler_dead", "clock_off"}
 
 _MARKS = {True: "[green]ok[/]", False: "[bold red]action needed[/]", None: "[dim]–[/]"}
 

@@ -9,6 +9,7 @@ MeteoScoreError
 │   └── UnpublishedDaysError    it is not a public period (answers/public_question.py)
 ├── BusyError                   too many requests at the same time
 ├── StoreUnavailableError       the database does not answer
+│   ├── StoreReplacedError      another store, or an older state of it, is in its place
 │   └── StoreDamagedError       the database answers, but stored data cannot be read
 ├── JobBusyError                another run of the job is under way
 ├── LeaseLostError              another process took the run over (storage/ledger.py)
@@ -71,6 +72,10 @@ class StoreUnavailableError(MeteoScoreError):
 
 class StoreDamagedError(StoreUnavailableError):
     """The database found damaged pages. Waiting does not help: the operator restores the store."""
+
+
+class StoreReplacedError(StoreUnavailableError):
+    """The store is not the one that this process opened. It writes and reads nothing until its restart."""
 
 
 class BusyError(MeteoScoreError):

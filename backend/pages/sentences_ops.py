@@ -71,6 +71,12 @@ def problem(words: Language, code: str) -> tuple[str, str]:
             words.gettext("The store is damaged"),
             words.gettext("Stop the service, copy the store, then restore a backup: docs/operations.md."),
         ),
+        "store_replaced": (
+            words.gettext("The store was replaced under the service"),
+            words.gettext(
+                "Stop the service, remove the -wal and -shm of the old store, start it: docs/operations.md."
+            ),
+        ),
         "scheduler_dead": (
             words.gettext("The schedule does not run"),
             words.gettext("If the service is starting, wait. Otherwise restart it and read its log."),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import stamina
 
-from backend.core.errors import StoreDamagedError, StoreUnavailableError
+from backend.core.errors import StoreDamagedError, StoreReplacedError, StoreUnavailableError
 from backend.scheduler.jobs import Tally
 from backend.storage.run_records import SourceRun
 
@@ -20,7 +20,7 @@ class RunProgress:
     tallies: dict[str, Tally] = field(default_factory=dict)
     stored: Counter[str] = field(default_factory=Counter)
     store_error: str = ""
-    damage: StoreDamagedError | None = None
+    damage: StoreDamagedError | StoreReplacedError | None = None
 
     def outcomes(self, cut_short: str = "") -> tuple[SourceRun, ...]:
         """Return the outcome of each source; `cut_short` is the reason of unfinished ones."""
@@ -38,15 +38,15 @@ async def until_the_store_answers(
 ) -> AsyncIterator[stamina.Attempt]:
     """Yield attempts while the store is unavailable; the caller's deadline ends it.
 
-    Waiting does not repair a damaged store: a collection fails at once, so that the damage is noticed. The
-    end of a run also waits for a store that the operator restores.
+    Waiting does not repair a damaged or replaced store: a collection fails at once, so that this is
+    noticed. The end of a run also waits for a store that the operator restores.
     """
 
     def unavailable(error: Exception) -> bool:
         if not isinstance(error, StoreUnavailableError):
             return False  # e.g. a deadline within an attempt: the earlier error of the store stays recorded
         progress.store_error = str(error)
-        return also_if_damaged or not isinstance(error, StoreDamagedError)
+        return also_if_damaged or not isinstance(error, StoreDamagedError | StoreReplacedError)
 
     async for attempt in stamina.retry_context(
         on=unavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0

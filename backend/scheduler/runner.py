@@ -18,7 +18,13 @@ import structlog
 
 from backend.collectors.base import MeteredFetch, Source
 from backend.core.clock import Clock, utc_now
-from backend.core.errors import ConfigError, JobBusyError, StoreDamagedError, StoreUnavailableError
+from backend.core.errors import (
+    ConfigError,
+    JobBusyError,
+    StoreDamagedError,
+    StoreReplacedError,
+    StoreUnavailableError,
+)
 from backend.core.records import Batch, CollectionRequest, RunStatus, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status, why_no_source
@@ -305,7 +311,7 @@ class Runner:
                 async for attempt in until_the_store_answers(progress, also_if_damaged=False):
                     with attempt:
                         progress.stored[batch.source] += await asyncio.to_thread(add, batch, claim)
-            except StoreDamagedError as error:
+            except (StoreDamagedError, StoreReplacedError) as error:
                 progress.damage = error
                 raise
             except LeaseLostError as lost:
@@ -365,6 +371,7 @@ class Runner:
 
     async def _lost(self, claim: Claim, lost: LeaseLostError) -> JobRun:
         log.warning("run lost", reason=str(lost))
+        await asyncio.to_thread(self.ledger.require_same_store)
         return await self._as_recorded(claim.run_id)
 
     async def _as_recorded(self, run_id: int) -> JobRun:

@@ -19,7 +19,12 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 
 from backend.core.clock import Clock, utc_now
-from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
+from backend.core.errors import (
+    ConfigError,
+    StoreDamagedError,
+    StoreReplacedError,
+    StoreUnavailableError,
+)
 from backend.storage.address import shown, sqlite_file, sqlite_url, usable_url
 
 log = structlog.get_logger()
@@ -76,6 +81,9 @@ class Database:
         """When this process last checked the store (UTC); None before the end of its first check."""
         self.full: Trouble | None = None
         """Set when a write failed on a full disk; the next successful write clears it."""
+        self.replaced: Trouble | None = None
+        """Set when the store is not the one of before; it stays set until the end of the process."""
+        self._file: tuple[int, int] | None = None
         self._clock = clock
         self._idle_timeout = f"{round(idle_timeout * 1000)}ms"
         self._setting = setting
@@ -201,8 +209,34 @@ class Database:
             log.critical("the store is damaged", reason=reason)
             self.damage = Trouble(self._clock(), reason)
 
+    def replaced_by(self, reason: str) -> StoreReplacedError:
+        """Record that another store is in the place of this one, and return the error to raise."""
+        if self.replaced is None:
+            log.critical("the store was replaced under this process", reason=reason)
+            self.replaced = Trouble(self._clock(), reason)
+        return StoreReplacedError(
+            f"the store was replaced while this process uses it ({self.replaced.reason}): stop the service,"
+            " see that no -wal or -shm of the old store lies beside the new one, and start it again"
+        )
+
+    def _require_same_file(self) -> None:
+        """Raise StoreReplacedError if another file has the name of the store.
+
+        SQLite would write the pages of the old -wal into it. The device may differ: a volume that was mounted
+        again.
+        """
+        if self.replaced is not None:
+            raise self.replaced_by(self.replaced.reason)
+        file = None if self.path is None else _identity(self.path)
+        if file is None:
+            return
+        if self._file is not None and self._file[1] != file[1]:
+            raise self.replaced_by("another file has its name")
+        self._file = file
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        self._require_same_file()
         try:
             yield
         except sa.exc.DBAPIError as error:

@@ -31,6 +31,7 @@ from backend.storage.database import (
 from backend.storage.process_identity import is_dead, is_observable, this_process
 from backend.storage.run_queries import RunQueries
 from backend.storage.run_records import Claim, Pause, SourceRun, source_row
+from backend.storage.same_store import SameStore
 
 MAX_ATTEMPTS = 10
 """Maximum attempts per slot; stops a run that crashes the process every time."""
@@ -64,6 +65,7 @@ class Ledger(RunQueries):
         super().__init__(database)
         self.lease = lease
         self.owner = owner or this_process()
+        self._same = SameStore(database)
         self.changes = 0  # a new number after each write of this process, except renewals of a lease
         self._numbers = count(1)
         self._under_way: set[Claim] = set()  # claims of this process whose end is not stored yet
@@ -139,7 +141,7 @@ class Ledger(RunQueries):
     def claim(self, job: str, trigger: str, now: datetime, slot: datetime | None = None) -> Claim | None:
         """Claim a run of `job`, for a slot or by hand; return None if the slot has its run already.
 
-        Raises JobBusyError while another live process runs the same job.
+        Raises JobBusyError while another live process runs the same job, StoreReplacedError.
         """
         claim: Claim | None = None
         try:
@@ -147,6 +149,8 @@ class Ledger(RunQueries):
                 claim = self._take(connection, job, trigger, now, slot)
                 if claim is not None:
                     self._under_way.add(claim)
+            if claim is not None:
+                self._same.note(claim)
         except StoreUnavailableError:
             # The row may be stored although the answer was lost. Then its lease expires without renewal.
             if claim is not None:
@@ -157,6 +161,7 @@ class Ledger(RunQueries):
     def _take(
         self, connection: sa.Connection, job: str, trigger: str, now: datetime, slot: datetime | None
     ) -> Claim | None:
+        self._same.require(connection)
         self._reap(connection, job, now)
         running = connection.execute(
             sa.select(t.job_run.c.id).where(t.job_run.c.job == job, t.job_run.c.status == "running")
@@ -183,6 +188,11 @@ class Ledger(RunQueries):
         new_attempt = values | {"epoch": epoch, "end_time": None, "duration": None}
         connection.execute(sa.update(t.job_run).where(t.job_run.c.id == slot_row.id).values(new_attempt))
         return Claim(slot_row.id, job, self.owner, epoch)
+
+    def require_same_store(self) -> None:
+        """Raise StoreReplacedError if the store is not the one that this process has used so far."""
+        with self.database.read() as connection:
+            self._same.require(connection)
 
     def renew(self, claim: Claim) -> None:
         """Extend the lease; raise LeaseLostError if another process took the run over."""

@@ -58,6 +58,7 @@ SLOW_MODULES = frozenset(
         "storage/test_station_moves",
         "storage/test_store",
         "system/test_adding_a_source",
+        "system/test_backup_drill",
         "system/test_bad_input",
         "system/test_clock",
         "system/test_demo",

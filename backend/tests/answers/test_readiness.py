@@ -46,6 +46,7 @@ UNWELL: dict[ReasonCode, Snapshot] = {
     "store_damaged": replace(
         FINE, store="damaged", damage=Trouble(NOW - HOUR, "database disk image is malformed")
     ),
+    "store_replaced": replace(FINE, store="replaced", replaced=Trouble(NOW - HOUR, "run 7 is not in it")),
     "scheduler_dead": replace(FINE, scheduler="dead"),
     "run_cannot_begin": replace(FINE, blocked=[BlockedJob(FORECASTS, NOW, NOW - HOUR, "10.0.0.7 refused")]),
     "job_failing": replace(FINE, streaks=[FailureStreak(FORECASTS, 3, NOW - HOUR)]),

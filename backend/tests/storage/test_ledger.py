@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backend.core.errors import JobBusyError, NotFoundError, StoreUnavailableError
+from backend.core.errors import JobBusyError, NotFoundError, StoreReplacedError, StoreUnavailableError
 from backend.core.records import Failure
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
@@ -52,6 +52,32 @@ def open_ledger(url: str, **options: Any) -> Ledger:
 def open_lost_ledger(url: str) -> Ledger:
     """Return the ledger of a process elsewhere whose leases all expire at once."""
     return open_ledger(url, owner=ELSEWHERE, lease=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("DELETE FROM job_run", "run 1 of this process is not in it"),
+        ("UPDATE job_run SET owner = 'another service', epoch = 1", "run 1 of this process is not in it"),
+        ("UPDATE store_identity SET store = 'another'", "it has another identity"),
+    ],
+)
+def test_an_older_state_or_another_store_in_the_place_of_this_one_is_neither_read_nor_written(
+    database_url: str, change: str, reason: str
+) -> None:
+    ledger = open_ledger(database_url)
+    ledger.finish(claimed(ledger), "success", NOW, duration=1, sources=())
+    ledger.require_same_store()
+    with open_database(database_url).write() as connection:
+        connection.exec_driver_sql(change)
+    with pytest.raises(StoreReplacedError, match=reason):
+        claimed(ledger, SLOT + HOUR)
+    with pytest.raises(StoreReplacedError, match=reason):
+        ledger.runs()
+    restarted = open_ledger(database_url)
+    restarted.finish(claimed(restarted, SLOT + HOUR), "success", NOW, duration=1, sources=())
+    with pytest.raises(StoreReplacedError, match=reason):
+        ledger.require_same_store()
 
 
 def claimed(ledger: Ledger, slot: datetime | None = SLOT, job: str = JOB, now: datetime = NOW) -> Claim:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.core.errors import ConfigError, NotFoundError, StoreUnavailableError
+from backend.core.errors import ConfigError, NotFoundError, StoreReplacedError, StoreUnavailableError
 from backend.core.parameters import Parameter
 from backend.core.records import GridPoint, ObservationBatch, Rejected, Station
 from backend.storage import schema as t
@@ -648,12 +648,18 @@ def test_a_store_without_its_folder_is_unavailable_until_the_folder_is_back(tmp_
     assert stored_forecasts(store).keys() == {("planfait", WIND, 6), ("planfait", WIND, 7)}
 
 
-def test_a_store_that_was_replaced_under_the_service_is_the_one_that_is_used(tmp_path: Path) -> None:
+def test_a_store_that_was_replaced_under_the_service_is_neither_read_nor_written(tmp_path: Path) -> None:
     store = open_store(sqlite_url(tmp_path), PLANFAIT)
     backup = tmp_path / "backup"
     backup.mkdir()
     open_store(sqlite_url(backup), PASSY).database.close()
-    for part in tmp_path.glob("scores.sqlite3*"):
+    file = backup / "scores.sqlite3"
+    before = file.read_bytes()
+    file.rename(tmp_path / "scores.sqlite3")  # and the -wal of the old store still lies there
+    for use in (store.sites, lambda: store.add_forecasts(forecasts(forecast(20)))):
+        with pytest.raises(StoreReplacedError, match="another file has its name"):
+            use()
+    assert (tmp_path / "scores.sqlite3").read_bytes() == before
+    for part in tmp_path.glob("scores.sqlite3-*"):
         part.unlink()
-    (backup / "scores.sqlite3").rename(tmp_path / "scores.sqlite3")
-    assert store.sites() == (PASSY,)
+    assert open_store(sqlite_url(tmp_path), PASSY).sites() == (PASSY,), "a restart uses the new one"
