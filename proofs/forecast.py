@@ -20,7 +20,7 @@ import numpy as np
 
 from backend.forecast import verification
 from backend.forecast.cells import CLASS_HOURS, CLASSES, Floats
-from backend.forecast.experts import TEMPERATURE, WIND
+from backend.forecast.experts import DIRECTION, TEMPERATURE, WIND
 from backend.forecast.gate import GATED_DAYS, LATE_DAYS, Evidence, Gate, decide
 from backend.forecast.interval import MEDIAN
 from backend.forecast.verification import DayMean, over_days
@@ -101,7 +101,7 @@ def decisions(issued: Issued, world: World) -> Iterator[tuple[int, Gate]]:
     evidence = issued.evidence(slice(None))
     gate = Gate()
     for day in range(GATED_DAYS, len(issued.observed), 7):
-        known = np.flatnonzero(world.known <= day - 1)
+        known = GATED_DAYS + np.flatnonzero(world.known[GATED_DAYS:] <= day - 1)
         gate = decide(
             gate, Evidence(*(getattr(evidence, part.name)[known] for part in fields(Evidence))), day
         )
@@ -203,6 +203,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_gate(wind, world)
     print_table("Gusts", "km/h", replay(world, "wind_gust", WIND, emos=True))
     print_table("Temperature", "degC", replay(world, "temperature", TEMPERATURE, emos=False))
+    direction = replay(world, "wind_direction", DIRECTION, emos=False)
+    print_table("Direction", "degrees", direction)
+    covered = over_days(verification.covered(direction.pit)[LATE_DAYS:])
+    print(f"  coverage {100 * covered.mean:.1f} % ({100 * covered.low:.1f} to {100 * covered.high:.1f})")
     print("\nAims, for wind")
     found = [*aims(wind), same_bits(world)]
     for aim in found:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backend.forecast import verification
+from backend.forecast import directions, verification
 from backend.forecast.cells import Floats
 from backend.forecast.experts import Rules
 from backend.forecast.gate import Evidence
@@ -56,6 +56,8 @@ class Issued:
 def replay(world: World, name: str, rules: Rules, *, emos: bool) -> Issued:
     """Return the years of a parameter, each day issued from what had arrived by the evening before."""
     models, observed = world.models[name], world.observed[name]
+    if rules.circular:
+        observed = directions.in_wind(observed, world.observed["wind_speed"])
     days, sites, count = models.shape[:3]
     others = [(site + 1) % sites for site in range(sites)]
     state, reference = State.fresh(sites, count), RollingEmos(sites, count)
@@ -70,7 +72,7 @@ def replay(world: World, name: str, rules: Rules, *, emos: bool) -> Issued:
             reference.forget(world.moved[0])
         for earlier, of_earlier in [pair for pair in waiting if world.known[pair[0]] <= day - 1]:
             readings = _of_this_beacon(world, observed, earlier, day)
-            state = learn(state, of_earlier, readings)
+            state = learn(state, of_earlier, readings, circular=rules.circular)
             seconds += time.process_time() - before
             if emos:
                 reference.learn(models[earlier], readings)
@@ -87,7 +89,14 @@ def replay(world: World, name: str, rules: Rules, *, emos: bool) -> Issued:
         kept["yesterday"].append(state.memory.newest)
         if emos:
             kept["emos"].append(reference.quantiles(models[day]))
-    return Issued(observed, **{key: np.stack(values) for key, values in kept.items()}, seconds=seconds)
+    found = {key: np.stack(values) for key, values in kept.items()}
+    if rules.circular:  # as turns from what was observed, which is 0 then
+        for quantiles, centre in (("quantiles", "value"), ("dressed", "best")):
+            found[quantiles] += directions.turn(found[centre] - observed)[..., None]
+        for value in ("value", "best", "placebo", "yesterday"):
+            found[value] = directions.turn(found[value] - observed)
+        observed = observed * 0.0
+    return Issued(observed, **found, seconds=seconds)
 
 
 def _of_this_beacon(world: World, observed: Floats, earlier: int, day: int) -> Floats:

@@ -1,7 +1,9 @@
 """Bernstein online aggregation (BOA): the weights of experts from their regrets, with experts that sleep.
 
-Gradient form for the absolute loss. Wintenberger 2017, Machine Learning 106, 119-141. The R package `opera`
-limits its learning rates by `sqrt(log(N) / V)`; here `1 / eta²` grows by 2.2 r².
+Gradient form for the absolute loss. Wintenberger 2017, Machine Learning 106, 119-141. Rates, regrets and
+weights are those of the R package `opera` (R/BOA.R, commit 01cb9fc): `1 / eta²` grows by 2.2 r², R by
+`r - eta r²` with the new eta, and a weight is `eta exp(eta R)`. Older versions limited the rate by
+`1 / (2 max |r|)` and `sqrt(log(N) / sum of r²)`. There `1 / eta²` starts from 0, here from 1.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import numpy as np
 from backend.forecast.cells import CLASSES, Floats
 
 RATE = 2.2
-"""How much of a squared regret is added to 1 / eta². Not yet measured beside the rule of `opera`."""
+"""How much of a squared regret is added to 1 / eta²."""
 
 
 class Aggregation(NamedTuple):
@@ -50,14 +52,17 @@ def combine(weight: Floats, experts: Floats) -> Floats:
     return np.where(weight.sum(axis=1) > 0, combined, np.nan)
 
 
-def update(known: Aggregation, experts: Floats, combined: Floats, observed: Floats) -> Aggregation:
+def regrets(experts: Floats, combined: Floats, observed: Floats) -> Floats:
+    """Return `sign(p - o)(p - f)`, (units, experts, 8, 4): positive where the expert is better."""
+    gradient = np.sign(combined - observed)[:, None]
+    return np.asarray(gradient * (combined[:, None] - experts))
+
+
+def update(known: Aggregation, regrets: Floats) -> Aggregation:
     """Return the state after a day: one step per class, its regret the mean over the class's hours.
 
-    `r = mean of sign(p - o)(p - f)`: positive where the expert is better. An expert that slept, and a class
-    without an observation, book none.
+    An expert that slept, and a class without an observation, book none.
     """
-    gradient = np.sign(combined - observed)[:, None]
-    regrets = gradient * (combined[:, None] - experts)
     there = ~np.isnan(regrets)
     count = there.sum(axis=-1)
     regret = np.where(there, regrets, 0.0).sum(axis=-1) / np.maximum(count, 1)

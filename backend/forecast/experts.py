@@ -31,18 +31,23 @@ CLIMATE_HALF_LIFE = 30.0
 EXTRA = 4
 """Experts that belong to no single model."""
 
-_SHARES = 0.5 ** (1.0 / np.array(MEMORIES))
+SHARES = 0.5 ** (1.0 / np.array(MEMORIES))
 
 
 class Rules(NamedTuple):
-    """What corrections of a parameter may do: change the slope, and the least value there is."""
+    """What corrections of a parameter may do: change the slope, and the least value there is.
+
+    `circular`: the values are directions, in degrees, and corrections turn them (directions.py).
+    """
 
     slope: bool
     least: float
+    circular: bool = False
 
 
 WIND = Rules(slope=True, least=0.0)
 TEMPERATURE = Rules(slope=False, least=-np.inf)
+DIRECTION = Rules(slope=False, least=-np.inf, circular=True)
 
 
 class Memory(NamedTuple):
@@ -120,7 +125,7 @@ def remember(memory: Memory, models: Floats, observed: Floats) -> Memory:
     f, d = np.where(there, models, 0.0), np.where(there, errors, 0.0)
     day = there.any(axis=-1).astype(float)
     sums = np.stack([day, *(part.sum(axis=-1) / count for part in (f, d, f * f, f * d)), day])
-    shares = np.where(day[:, None] > 0, _SHARES[:, None, None], 1.0)  # memory fades with pairs only
+    shares = np.where(day[:, None] > 0, SHARES[:, None, None], 1.0)  # memory fades with pairs only
     moments = memory.moments.copy()
     moments[:5] *= shares
     moments += sums[:, :, None]

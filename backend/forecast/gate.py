@@ -66,6 +66,9 @@ class Finding(NamedTuple):
 class Evidence:
     """Issued days of all sites, (days, ...) with NaN where missing; only out of sample, never a hindcast.
 
+    A site counts from its day GATED_DAYS on: errors of the weeks in which little was corrected make the
+    intervals before wider than those to be decided about (docs/forecast.md).
+
     Absolute errors in the unit: of ours, the best raw model so far, and the correction of another station.
     CRPS in the unit: of ours, and the dressed best raw model. `covered`: of verification.covered.
     """
@@ -78,9 +81,10 @@ class Evidence:
     covered: Floats
 
 
-def findings(evidence: Evidence) -> tuple[Finding, ...]:
+def findings(evidence: Evidence, *, with_crps: bool = True) -> tuple[Finding, ...]:
     """Return what keeps the gate closed now; none if it passes.
 
+    Without `with_crps`, of directions, the CRPS is no condition.
     The upper ends of the 95 % intervals of daily differences must be below 0, so NaN keeps it closed.
     """
     coverage = over_days(evidence.covered)
@@ -90,7 +94,7 @@ def findings(evidence: Evidence) -> tuple[Finding, ...]:
         Finding(reason, high, 0.0)
         for reason, difference in (
             (Reason.MAE_NOT_BETTER, evidence.error - evidence.best_error),
-            (Reason.CRPS_NOT_BETTER, evidence.crps - evidence.dressed_crps),
+            *([(Reason.CRPS_NOT_BETTER, evidence.crps - evidence.dressed_crps)] if with_crps else []),
             (Reason.PLACEBO_AS_GOOD, evidence.error - evidence.placebo_error),
         )
         if not (high := over_days(difference).high) < 0
@@ -114,11 +118,11 @@ class Gate:
     findings: tuple[Finding, ...] = ()
 
 
-def decide(gate: Gate, evidence: Evidence, day: int) -> Gate:
+def decide(gate: Gate, evidence: Evidence, day: int, *, with_crps: bool = True) -> Gate:
     """Return the gate on `day`: decided weekly, closed only after two failed decisions in a row."""
     if gate.decided is not None and day - gate.decided < DECIDED_EVERY:
         return gate
-    found = findings(evidence)
+    found = findings(evidence, with_crps=with_crps)
     failures = gate.failures + 1 if found else 0
     is_open = not found or (gate.open and failures < FAILURES_TO_CLOSE)
     return Gate(is_open, failures, day, found)

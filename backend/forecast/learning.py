@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.forecast import aggregation, experts, interval
+from backend.forecast import aggregation, directions, experts, interval
 from backend.forecast.cells import CLASSES, PLACES, Floats, Integers
 from backend.forecast.experts import Rules
 
@@ -31,8 +31,8 @@ class State:
     """What is known about units after some days; nothing is changed in place.
 
     `past_values`, `past_errors`: (units, 90 days, 1 + models, 8, 4), oldest first: the combination and each
-    raw model as issued, and `o - p`. `losses`: (2, units, models) the sum of daily MAE of raw models; days.
-    `days`: (units,) how many days with a pair were learned.
+    raw model as issued, and `o - p` (of a direction the turn, -180 to 180 degrees). `losses`: (2, units,
+    models) the sum of daily MAE of raw models; days. `days`: (units,) how many days with a pair were learned.
     """
 
     memory: experts.Memory
@@ -99,30 +99,31 @@ class ForecastHours:
     """The forecast of a day, in the unit of the parameter; NaN where there is none.
 
     `experts`, `weights`: (units, experts, 8, 4). `combined`: (units, 8, 4), from which errors are learned.
-    `quantiles`: (units, 8, 4, 19) at interval.LEVELS. `best`: (units,) the index of the best raw model
-    so far, -1 for none; `best_value`, `best_quantiles`: that model, also dressed with its past errors.
+    `value`: what is published, the median, or the combination while there is no interval. `quantiles`:
+    (units, 8, 4, 19) at interval.LEVELS. `best`: (units,) the index of the best raw model so far, -1 for
+    none; `best_value`, `best_quantiles`: that model, also dressed with its past errors. Quantiles of a
+    direction are turns from the value, which is the combination, and from `best_value`.
     """
 
     experts: Floats
     weights: Floats
     combined: Floats
+    value: Floats
     quantiles: Floats
     best: Integers
     best_value: Floats
     best_quantiles: Floats
 
-    @property
-    def value(self) -> Floats:
-        """The published value: the median, or the combination while there is no interval."""
-        median = self.quantiles[..., interval.MEDIAN]
-        return np.where(np.isnan(median), self.combined, median)
-
 
 def issue(state: State, models: Floats, rules: Rules) -> ForecastHours:
     """Return the forecast from the models' values, (units, models, 8, 4), NaN where one is missing."""
-    advice = experts.advise(state.memory, models, rules)
+    advice = (
+        directions.advise(state.memory, models)
+        if rules.circular
+        else experts.advise(state.memory, models, rules)
+    )
     weights = aggregation.weights(state.known, advice)
-    combined = aggregation.combine(weights, advice)
+    combined = (directions if rules.circular else aggregation).combine(weights, advice)
     units = np.arange(len(models))
     loss, days = state.losses
     # A model of a few days must not win against one of many: it needs half of the days of the longest.
@@ -136,23 +137,35 @@ def issue(state: State, models: Floats, rules: Rules) -> ForecastHours:
         past[units[:, None], :, columns]
         for past in (state.past_values, interval.newest(state.past_errors, state.days))
     )
+    if rules.circular:  # turns from the value, of all directions alike
+        both, past_values = both * 0.0, past_values * 0.0
     dressed = interval.dressed(both, past_values, past_errors, rules.least)
+    median = dressed[:, 0, ..., interval.MEDIAN]
+    value = combined if rules.circular else np.where(np.isnan(median), combined, median)
     return ForecastHours(
-        advice, weights, combined, dressed[:, 0], best.astype(np.int64), best_value, dressed[:, 1]
+        advice, weights, combined, value, dressed[:, 0], best.astype(np.int64), best_value, dressed[:, 1]
     )
 
 
-def learn(state: State, issued: ForecastHours, observed: Floats) -> State:
-    """Return the state after the day of `issued`, with its observations, (units, 8, 4); NaN where missing."""
+def learn(state: State, issued: ForecastHours, observed: Floats, *, circular: bool = False) -> State:
+    """Return the state after the day of `issued`, with its observations, (units, 8, 4); NaN where missing.
+
+    `circular` as in the rules that it was issued by; directions are those of `directions.in_wind`.
+    """
     models = issued.experts[:, : state.losses.shape[2]]
     values = np.concatenate([issued.combined[:, None], models], axis=1)
     errors = observed[:, None] - values
+    if circular:
+        errors = directions.turn(errors)
     there = ~np.isnan(errors)
     count = there.sum(axis=(2, 3))
     loss = np.where(there, np.abs(errors), 0.0).sum(axis=(2, 3)) / np.maximum(count, 1)
     return State(
-        experts.remember(state.memory, models, observed),
-        aggregation.update(state.known, issued.experts, issued.combined, observed),
+        (directions if circular else experts).remember(state.memory, models, observed),
+        aggregation.update(
+            state.known,
+            (directions if circular else aggregation).regrets(issued.experts, issued.combined, observed),
+        ),
         np.concatenate([state.past_values[:, 1:], values[:, None]], axis=1),
         np.concatenate([state.past_errors[:, 1:], errors[:, None]], axis=1),
         state.losses + np.stack([loss, count > 0])[:, :, 1:],
@@ -184,7 +197,7 @@ def replay(days: Sequence[Day], state: State, rules: Rules) -> Iterator[tuple[Fo
     for day in days:
         for earlier, of_earlier in waiting:
             if earlier.known <= day.decided:
-                state = learn(state, of_earlier, earlier.observed)
+                state = learn(state, of_earlier, earlier.observed, circular=rules.circular)
         waiting = [pair for pair in waiting if pair[0].known > day.decided]
         issued = issue(state, day.models, rules)
         waiting.append((day, issued))

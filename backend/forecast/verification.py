@@ -92,7 +92,7 @@ def over_days(values: Floats) -> DayMean:
     A day is one value, the mean of its hours and sites, and successive days resemble each other: the interval
     is that of scoring/intervals.py.
     """
-    by_day = values.reshape(len(values), -1)
+    by_day = values.reshape(len(values), int(np.prod(values.shape[1:])))  # of no day too
     count = (~np.isnan(by_day)).sum(axis=1)
     there = count > 0
     if not there.any():

@@ -90,7 +90,8 @@ def test_one_step_of_the_aggregation_by_hand() -> None:
     weights = aggregation.weights(known, experts)
     combined = aggregation.combine(weights, experts)
     assert combined[0, 0, 0] == 12.0
-    known = aggregation.update(known, experts, combined, np.full((1, 8, 4), 10.0))
+    regrets = aggregation.regrets(experts, combined, np.full((1, 8, 4), 10.0))
+    known = aggregation.update(known, regrets)
     # p - o = 2: r = +-2, 1 / eta^2 = 1 + 2.2 * 4, R = r - eta r^2.
     rate = 9.8**-0.5
     assert known.inverse_rate[0, :, 0] == pytest.approx([9.8, 9.8])

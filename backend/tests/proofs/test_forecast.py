@@ -12,6 +12,7 @@ import pytest
 import scoringrules  # type: ignore[import-untyped]
 
 from backend.forecast.experts import WIND
+from backend.forecast.gate import Reason
 from backend.forecast.interval import LEVELS
 from backend.forecast.verification import covered
 from proofs.forecast import aims, decisions, table
@@ -41,8 +42,8 @@ def failed(issued: Issued) -> list[str]:
 
 def test_the_corrected_forecast_meets_the_aims_over_a_season(world: World, issued: Issued) -> None:
     assert failed(issued) == []
-    opened = [day for day, gate in decisions(issued, world) if gate.open]
-    assert opened and opened[0] < 90
+    *_, (_, gate) = decisions(issued, world)
+    assert {finding.reason for finding in gate.findings} <= {Reason.COVERAGE_UNCERTAIN}, "three sites are few"
 
 
 def test_a_forecast_of_another_day_misses_the_aims(issued: Issued) -> None:
