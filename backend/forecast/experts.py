@@ -17,7 +17,7 @@ from backend.forecast.cells import CLASSES, PLACES, Floats
 MEMORIES = (3.0, 10.0, 30.0)
 """Half-lives, in days."""
 
-PRIOR_DAYS = 3.0
+PRIOR_DAYS = 1.0
 """What the assumption "no bias, slope 1" is worth, in days of pairs."""
 
 SPREAD = 25.0

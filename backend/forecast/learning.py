@@ -19,7 +19,7 @@ from backend.forecast import aggregation, directions, experts, interval
 from backend.forecast.cells import CLASSES, PLACES, Floats, Integers
 from backend.forecast.experts import Rules
 
-METHOD = "boa-2"
+METHOD = "boa-3"
 """Version of the method: another one for each change that changes a figure."""
 
 _UNITS_AXIS = {"moments": 1, "climate": 1, "losses": 1}
