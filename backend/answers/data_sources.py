@@ -56,6 +56,9 @@ class DataSourcesAnswer(ApiModel):
     """Every source that this version knows, the collected ones first, and how to reach the operator."""
 
     sources: list[DataSource]
+    newest_own_decision: datetime | None = Field(
+        description="newest decision of our own forecast; null: none issued"
+    )
     unknown_licences: list[str] = Field(description="imported models and networks: only scores are shown")
     schedule: list[CollectionTimes]
     contact: str | None
@@ -94,6 +97,7 @@ def data_sources_answer(service: ServiceParts) -> DataSourcesAnswer:
         )
     return DataSourcesAnswer(
         sources=sorted(sources, key=lambda source: not source.collected),
+        newest_own_decision=service.reading.newest_decision(),
         unknown_licences=sorted(withheld_from_public(service).imported),
         schedule=[_times(service, job, now) for job in (FORECASTS, OBSERVATIONS)],
         contact=service.settings.contact or None,

@@ -111,7 +111,7 @@ READING_COMMANDS = frozenset(
             "sites flags",
             "import replaced",
         ),
-        *(f"export {what}" for what in ("pairs", "scores", "forecasts", "observations", "verif")),
+        *(f"export {what}" for what in ("pairs", "scores", "forecasts", "observations", "issued", "verif")),
     }
 )
 """The commands that only read the store; with `--demo` they read the store of the demo."""

@@ -8,22 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from backend.answers.attribution import own_attribution
+from backend.answers.service import ReadingParts
 from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import row_progress
 from backend.core.errors import ConfigError
 from backend.core.local_time import day_number
 from backend.core.parameters import Parameter
+from backend.core.registry import OWN_MODEL
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.scoring.days.update import update
 from backend.scoring.grid import Hours
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import BASELINES, STATION_SEPARATOR
-from backend.scoring.views import VIEW_OF, View
+from backend.scoring.views import VIEW_OF, DecisionView, View
 
 if TYPE_CHECKING:
     from backend.answers.reading import ReadingService
@@ -61,6 +64,7 @@ HoursOption = Annotated[
     Hours,
     typer.Option("--hours", help="Hours of the local clock to include: flying is 10 to 18, day 08 to 19."),
 ]
+IssuedFor = Literal["public", "operator"]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write: .csv or .parquet.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
@@ -135,6 +139,39 @@ def export_pairs(
     choice = _choice(site=site, station=station, model=model, first=first, last=last)
     frames = files.pair_frames(service.database, choice, views, parameter or ())
     _write(service, "pairs", output, columns.PAIRS, frames, force=force, as_json=as_json)
+
+
+@app.command("issued")
+def export_issued(
+    context: typer.Context,
+    output: Output,
+    site: Sites = None,
+    parameter: Parameters = None,
+    view: ViewNames = None,
+    first: First = None,
+    last: Last = None,
+    audience: Annotated[
+        IssuedFor, typer.Option(help="operator: those that were made from all sources; do not pass them on.")
+    ] = "public",
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write issued forecasts from the record, hour by hour, with their quantiles and hashes."""
+    from backend.files import columns
+    from backend.files.export_issued import issued_frames
+    from backend.files.writing import new_file
+
+    service = opened(context).current()
+    chosen = [each for each in _views(view) if isinstance(each, DecisionView)]
+    choice = _choice(site=site, first=first, last=last)
+    contents = _Contents()
+    with new_file(output, columns.ISSUED, force=force) as writer, row_progress() as on_rows:
+        frames = issued_frames(
+            service.database, choice, audience, parameter or (), chosen, inputs=contents.models
+        )
+        for frame in contents.watch(frames, on_rows):
+            writer.write(frame)
+    _finish_export(service, "issued forecasts", output, columns.ISSUED, contents, as_json=as_json, raw=True)
 
 
 @app.command("scores")
@@ -339,8 +376,12 @@ def _origins(service: ReadingService) -> list[Origin]:
     from backend.files.dictionary import Origin
 
     sources = (*service.sources.every(FORECASTS), *service.sources.every(OBSERVATIONS))
+    own = Origin(
+        OWN_MODEL.name, own_attribution(cast(ReadingParts, service)), public=True, models=(OWN_MODEL.name,)
+    )
     return [
-        Origin(source.name, source.attribution, source.public, tuple(source.models)) for source in sources
+        *(Origin(source.name, source.attribution, source.public, tuple(source.models)) for source in sources),
+        own,
     ]
 
 

@@ -205,7 +205,7 @@ def _table(entries: Iterable[ScoredModel], answer: VerdictAnswer) -> Table:
                 "–" if score.within is None else f"{100 * score.within:.0f} %",
             ]
         table.add_row(
-            entry.name + (" *" if _on_its_own(entry) else ""),
+            entry.name + (" (ours)" if entry.ours else "") + (" *" if _on_its_own(entry) else ""),
             "–" if entry.rank is None else str(entry.rank),
             *figures,
             *([surprises.get(entry.model, "–")] if answer.surprise_limit is not None else []),

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from backend.core.issued import LEVELS as ISSUED_LEVELS
+
 MOMENT = pl.Datetime("us", "UTC")
 
 
@@ -153,6 +155,35 @@ SCORES: Columns = (
     Column("method_version", pl.String, "", "version of the methods"),
 )
 
+ISSUED: Columns = (
+    Column("site", pl.String, "", "id of the flying site"),
+    Column("station", pl.String, "", "the station whose readings it was learned from"),
+    Column("audience", pl.String, "", "public: of public models and stations only; operator: of all"),
+    _PARAMETER,
+    Column("view", pl.String, "", "the decision that it was issued for: see the list of views below"),
+    Column("day", pl.Date, "", "the local day (Europe/Paris) that it is for"),
+    Column("valid_time", MOMENT, "UTC", "the whole hour that it is for"),
+    Column("value", pl.Float64, "of the parameter", "the forecast; it is p50 where there are quantiles"),
+    *(
+        Column(
+            f"p{level}",
+            pl.Float64,
+            "of the parameter",
+            f"a share of {level} % is at or below it; of directions the signed difference from the value",
+        )
+        for level in ISSUED_LEVELS
+    ),
+    Column("best_model", pl.String, "", "the raw model with the smallest error until then"),
+    Column("best_value", pl.Float64, "of the parameter", "forecast of that model"),
+    Column("past_days", pl.Int64, "days", "days whose errors the quantiles are made from"),
+    Column("decision_time", MOMENT, "UTC", "nothing that arrived later was used"),
+    Column("issued_at", MOMENT, "UTC", "when it was recorded"),
+    Column("late", pl.Boolean, "", "true: over 15 minutes after the decision; it enters no score"),
+    Column("state", pl.String, "", "of the gate: shown, trial, closed or veto; none: not decided"),
+    Column("method", pl.String, "", "version of the method"),
+    Column("number", pl.Int64, "", "row of the record, counted within the site"),
+    Column("hash", pl.String, "", "SHA-256 of that row and of the row before, hexadecimal"),
+)
 
 VERIF: Columns = (
     Column("unixtime", pl.Int64, "seconds since 1970, UTC", "start of the run"),

@@ -11,6 +11,7 @@ from backend import __version__
 from backend.pages.assets import ICON, SCRIPT, STYLE, WEB, version
 from backend.pages.charts.style import model_class
 from backend.pages.language import Language
+from backend.scoring.names import is_ours
 
 
 @cache
@@ -33,6 +34,7 @@ def _environment(language: Language) -> Environment:
         "icon_version": version(ICON),
         "words": language,
         "model_class": model_class,
+        "is_ours": is_ours,
     }
     return environment
 

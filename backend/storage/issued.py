@@ -140,6 +140,14 @@ def issued_day_numbers(connection: sa.Connection, site_id: int) -> set[int]:
     return set(connection.scalars(days))
 
 
+def issued_span(connection: sa.Connection, site: str, audience: Audience) -> tuple[int, int] | None:
+    """Return the first and the last local day that forecasts were issued for at a site, None before any."""
+    column = t.issued_forecast.c
+    ends = sa.select(sa.func.min(column.day), sa.func.max(column.day))
+    first, last = connection.execute(ends.where(column.site == site, column.audience == audience)).one()
+    return None if first is None else (first, last)
+
+
 def _scored_days(connection: sa.Connection, forecasts: Iterable[IssuedForecast]) -> Iterator[tuple[int, int]]:
     """Yield the (site id, local day) pairs whose score days contain these forecasts."""
     site = t.site.c

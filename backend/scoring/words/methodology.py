@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +33,12 @@ from backend.scoring.sample.height_correction import to_station_height
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def renewed(document: str) -> str:
-    """Return a document with its generated parts as the code has them now."""
-    return _BLOCK.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}{found[3]}", document)
+def renewed(document: str, parts: Mapping[str, Callable[[], str]] | None = None) -> str:
+    """Return a document with those of its generated parts that are in `parts` as the code has them now."""
+    known = PARTS if parts is None else parts
+    return _BLOCK.sub(
+        lambda found: f"{found[1]}{known[found[2]]()}{found[3]}" if found[2] in known else found[0], document
+    )
 
 
 # --- Examples ----------------------------------------------------------------------------------------

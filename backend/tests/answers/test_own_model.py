@@ -6,23 +6,44 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from backend.answers.question import make_question
 from backend.answers.service import ReadingParts
 from backend.answers.site_records import site_record
-from backend.answers.withholding import public_models, withheld_from_public
-from backend.core.local_time import day_number
+from backend.answers.trial_forecast import trial_day
+from backend.answers.withholding import NOTHING, public_models, withheld_from_public
+from backend.core.local_time import day_number, local_day
 from backend.core.registry import MODELS, OWN_MODEL, SOURCES
+from backend.files.faults import FileRefusedError
+from backend.files.formats import forecast_table
+from backend.files.importing import import_forecasts
 from backend.main import Service
+from backend.scoring.days.update import update
 from backend.scoring.sample.load import Samples
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.views import EVENING_BEFORE
 from backend.scoring.words.caveats import notes
+from backend.storage.days import forecast_columns
 from backend.storage.issued import append_issued
+from backend.storage.score_queries import model_ids
+from backend.tests.support.commands import typed
 from backend.tests.support.issued import an_issued_day
-from backend.tests.support.score_store import SPEED, TEMPERATURE, constant
-from backend.tests.support.scored_site import AROME, DAYS, FFVL, FIRST, PARAPENTE, noise, scored_site, speeds
-from backend.tests.support.served import served
+from backend.tests.support.page_store import NOW as PAGE_NOW
+from backend.tests.support.page_store import page_service
+from backend.tests.support.score_store import GUST, SPEED, TEMPERATURE, constant
+from backend.tests.support.scored_site import (
+    AROME,
+    DAYS,
+    FFVL,
+    FIRST,
+    PARAPENTE,
+    noise,
+    page_of,
+    scored_site,
+    speeds,
+)
+from backend.tests.support.served import FOUR_SOURCES, NOW, served
 
 OWN = OWN_MODEL.name
 
@@ -138,3 +159,69 @@ def test_ours_with_few_days_leaves_the_others_their_common_sample(tmp_path: Path
     of_quantity = sample_of(scored_site(tmp_path, {OWN: few, AROME: arome, PARAPENTE: parapente}))
     assert of_quantity.common.compared == (AROME, PARAPENTE)
     assert int(of_quantity.common.shared.sum()) > 24 * (DAYS - 1)
+
+
+@pytest.mark.parametrize(("language", "mark"), [("en", "ours"), ("fr", "la nôtre")])
+async def test_pages_mark_ours_among_the_models(tmp_path: Path, language: str, mark: str) -> None:
+    page = await page_of(service_with_ours(tmp_path), "/sites/grand-pre", language)
+    rows = [row for row in page.css("#verdict tbody tr") if row.css(".ours")]
+    assert [" ".join(row.css("th")[0].text().split()) for row in rows] == [f"MétéoScore {mark}"]
+    judged = [each.text() for each in page.css("#yesterday .judged li") if each.css(".ours")]
+    assert len(judged) == 1 and "MétéoScore" in judged[0]
+
+
+def test_the_command_marks_ours(tmp_path: Path) -> None:
+    service_with_ours(tmp_path)
+    environment = {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'store.sqlite3'}",
+        "SITES_FILE": str(tmp_path / "sites.toml"),
+        "DATA_DIR": str(tmp_path),
+        "SOURCES": FOUR_SOURCES,
+    }
+    shown = typed(f"score grand-pre --from {FIRST} --to {NOW.date()}", environment)
+    lines = [line for line in shown.stdout.splitlines() if "(ours)" in line]
+    assert shown.exit_code == 0
+    assert len(lines) == 1 and lines[0].startswith("MétéoScore")
+
+
+async def test_the_page_about_the_data_names_ours_once_it_was_issued(tmp_path: Path) -> None:
+    service = service_with_ours(tmp_path)
+    assert (await page_of(service, "/about-data")).css("#ours") == []
+    with service.database.write() as connection:
+        append_issued(connection, [an_issued_day("grand-pre", day_number(FIRST), 20.0)])
+    assert (await page_of(service, "/about-data")).css("#ours")
+
+
+def test_an_import_of_a_model_of_its_name_is_refused(tmp_path: Path) -> None:
+    """Imported values of that name would be taken for what was issued, and be learned from."""
+    file = tmp_path / "forecasts.csv"
+    file.write_text(
+        "model,site,parameter,reference_time,valid_time,value\n"
+        f"{OWN},grand-pre,wind_speed,2026-07-01T00:00:00Z,2026-07-01T06:00:00Z,20\n"
+    )
+    service = service_with_ours(tmp_path)
+    with pytest.raises(FileRefusedError, match=f"or {OWN}"):
+        import_forecasts(service.database, forecast_table(file), service.sites(), NOW)
+
+
+def test_what_was_issued_is_no_input_of_the_next_forecast(tmp_path: Path) -> None:
+    """The forecast on trial of a store with a record of wrong issued values is that of a store without."""
+    service = cast(ReadingParts, page_service(tmp_path))
+    site, today = service.sites()[0], local_day(PAGE_NOW)
+    before = trial_day(service, site, 1, NOTHING)
+    assert before.wind_speed.hours
+    with service.database.write() as connection:
+        append_issued(
+            connection,
+            [
+                an_issued_day(site.id, day, 90.0, parameter=parameter)
+                for day in range(today - 35, today + 2)
+                for parameter in (SPEED, GUST)
+            ],
+        )
+    update(service.database, PAGE_NOW)
+    with service.database.read() as connection:
+        own = model_ids(connection)[OWN]
+        stored = forecast_columns(connection, 1, EVENING_BEFORE.number, today - 35, today)
+    assert (stored.owner == own).sum() > 30, "the record is in the score days"
+    assert trial_day(service, site, 1, NOTHING) == before
