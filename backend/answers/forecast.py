@@ -42,7 +42,7 @@ from backend.core.local_time import date_of, day_number, local_day, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site, Station, network_of
 from backend.forecast.cells import from_cells
-from backend.forecast.gate import GATED_DAYS
+from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS
 from backend.scoring.grid import SCALE, clock_hours
 from backend.scoring.names import model_name
 from backend.scoring.views import DECISION_VIEWS, DecisionView
@@ -151,6 +151,7 @@ def _of_row(
             for each in (issued.reasons if is_decided else ())
         ],
         n_days=days,
+        least_days=TRIAL_DAYS if state is ForecastState.TOO_FEW_DAYS else GATED_DAYS,
         best=issued.best or None,
         best_name=model_name(issued.best) if issued.best else None,
         hours=_hours_of_row(row, state, history, limits.get(row.parameter)),
@@ -267,6 +268,7 @@ def _of_trial(of: TrialForecast, day: date, announced: Sequence[AnnouncedModel])
         state=state,
         reason=trial_words(of.state, of.n_days),
         n_days=of.n_days,
+        least_days=TRIAL_DAYS if state is ForecastState.TOO_FEW_DAYS else GATED_DAYS,
         best=best,
         best_name=None if best is None else model_name(best),
         hours=hours,

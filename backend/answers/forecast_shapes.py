@@ -127,7 +127,9 @@ class ParameterForecast(ApiModel):
     reason: str = Field(description="the state in words")
     reasons: list[GateFinding] = Field(default_factory=list)
     n_days: int = Field(0, description="issued days with readings; of a replay, stored ones")
-    least_days: int = Field(GATED_DAYS, description="days from which the gate decides")
+    least_days: int = Field(
+        GATED_DAYS, description="days from which the gate decides; with too few days, those of a trial"
+    )
     best: str | None = None
     best_name: str | None = None
     hours: list[ForecastHour] = Field(default_factory=list)

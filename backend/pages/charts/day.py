@@ -32,87 +32,103 @@ class DayChart:
     def spec(self) -> Spec:
         """Return the specification of the chart."""
         hours = range(self.first, self.last + 1)
-        ticks = [hour for hour in hours if hour % 3 == 0]
         tops = [value for line in (*self.models.values(), self.observed) for value in line.values()]
         tops += [high for _, high in (*self.band.values(), *self.gusts.values())]
         top = max([*tops, self.limit or 0, 10]) * 1.08
-        x = {
-            "field": "hour",
-            "type": "quantitative",
-            "scale": {"domain": [self.first, self.last], "nice": False},
-            "axis": {"title": None, "values": ticks, "grid": False, "labelExpr": "datum.value + ' h'"},
-        }
-        y = {
-            "field": "value",
-            "type": "quantitative",
-            "scale": {"domain": [0, top], "nice": False},
-            "axis": {"title": self.unit, "tickCount": 5, "titleAngle": 0, "titleAlign": "left", "titleY": -2,
-                     "titleX": 0, "titleAnchor": "end"},
-        }  # fmt: skip
+        x, y = axes(self.first, self.last, self.unit, top)
         layers: list[Spec] = []
         for part, opacity in ((self.band, 1.0), (self.gusts, 0.6)):
-            if part:
-                rows = [
-                    {"hour": hour, "value": part[hour][0], "high": part[hour][1], "part": index}
-                    for index, group in enumerate(_unbroken([hour for hour in hours if hour in part]))
-                    for hour in group
-                ]
-                layers.append(
-                    {
-                        "data": {"values": rows},
-                        "mark": {"type": "area", "color": BAND, "opacity": opacity},
-                        "encoding": {"x": x, "y": y, "y2": {"field": "high"}, "detail": {"field": "part"}},
-                    }
-                )
+            layers += band_layers(x, y, {hour: part[hour] for hour in hours if hour in part}, BAND, opacity)
         if self.limit is not None:
-            layers.append(
-                {
-                    "data": {"values": [{"value": self.limit, "text": self.limit_text}]},
-                    "encoding": {"y": y},
-                    "layer": [
-                        {"mark": {"type": "rule", "color": LIMIT, "strokeDash": [4, 3]}},
-                        {
-                            "mark": {"type": "text", "align": "left", "dy": -5, "x": 2, "color": LIMIT},
-                            "encoding": {"text": {"field": "text"}},
-                        },
-                    ],
-                }
-            )
+            layers.append(limit_rule(y, self.limit, self.limit_text))
         lines = [(line, model_colour(name), 1.6, model_dash(name)) for name, line in self.models.items()]
         for line, colour, thickness, dash in [*lines, (self.observed, OBSERVED, 3.2, [1, 0])]:
-            groups = _unbroken([hour for hour in hours if hour in line])
-            rows = [
-                {"hour": hour, "value": line[hour], "part": index}
-                for index, group in enumerate(groups)
-                for hour in group
-            ]
-            if rows:
-                lonely = {group[0] for group in groups if len(group) == 1}
-                alone = [row for row in rows if row["hour"] in lonely]
-                encoding = {"x": x, "y": y, "detail": {"field": "part"}}
-                layers.append(
-                    {
-                        "data": {"values": rows},
-                        "mark": {
-                            "type": "line",
-                            "color": colour,
-                            "strokeWidth": thickness,
-                            "strokeDash": dash,
-                        },
-                        "encoding": encoding,
-                    }
-                )
-                if alone:  # a line needs two points
-                    layers.append(
-                        {
-                            "data": {"values": alone},
-                            "mark": {"type": "point", "color": colour, "filled": True, "size": 30},
-                            "encoding": {"x": x, "y": y},
-                        }
-                    )
+            shown = {hour: line[hour] for hour in hours if hour in line}
+            layers += line_layers(x, y, shown, colour, thickness, dash)
         if self.arrows:
             layers += [_arrows(x, self.arrows, suits=suits) for suits in (True, False)]
         return chart(layers, height=220 if self.arrows else 190)
+
+
+def axes(first: int, last: int, unit: str, top: float) -> tuple[Spec, Spec]:
+    """Return the axes of a day: hours of the local clock, and values from 0 to `top`."""
+    x = {
+        "field": "hour",
+        "type": "quantitative",
+        "scale": {"domain": [first, last], "nice": False},
+        "axis": {
+            "title": None,
+            "values": [hour for hour in range(first, last + 1) if hour % 3 == 0],
+            "grid": False,
+            "labelExpr": "datum.value + ' h'",
+        },
+    }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": {"domain": [0, top], "nice": False},
+        "axis": {"title": unit, "tickCount": 5, "titleAngle": 0, "titleAlign": "left", "titleY": -2,
+                 "titleX": 0, "titleAnchor": "end"},
+    }  # fmt: skip
+    return x, y
+
+
+def limit_rule(y: Spec, limit: float, text: str = "") -> Spec:
+    """Return the line of the pilot's limit."""
+    return {
+        "data": {"values": [{"value": limit, "text": text}]},
+        "encoding": {"y": y},
+        "layer": [
+            {"mark": {"type": "rule", "color": LIMIT, "strokeDash": [4, 3]}},
+            {
+                "mark": {"type": "text", "align": "left", "dy": -5, "x": 2, "color": LIMIT},
+                "encoding": {"text": {"field": "text"}},
+            },
+        ],
+    }
+
+
+def band_layers(
+    x: Spec, y: Spec, band: Mapping[int, tuple[float, float]], colour: str, opacity: float = 1.0
+) -> list[Spec]:
+    """Return an area between low and high values that is interrupted where hours are missing."""
+    rows = [
+        {"hour": hour, "value": band[hour][0], "high": band[hour][1], "part": index}
+        for index, group in enumerate(unbroken(list(band)))
+        for hour in group
+    ]
+    if not rows:
+        return []
+    encoding = {"x": x, "y": y, "y2": {"field": "high"}, "detail": {"field": "part"}}
+    mark = {"type": "area", "color": colour, "opacity": opacity}
+    return [{"data": {"values": rows}, "mark": mark, "encoding": encoding}]
+
+
+def line_layers(
+    x: Spec, y: Spec, line: Line, colour: str, thickness: float, dash: Sequence[int]
+) -> list[Spec]:
+    """Return a line that is interrupted where hours are missing; an hour by itself is a point."""
+    groups = unbroken(list(line))
+    rows = [
+        {"hour": hour, "value": line[hour], "part": index}
+        for index, group in enumerate(groups)
+        for hour in group
+    ]
+    if not rows:
+        return []
+    mark = {"type": "line", "color": colour, "strokeWidth": thickness, "strokeDash": dash}
+    encoding = {"x": x, "y": y, "detail": {"field": "part"}}
+    layers = [{"data": {"values": rows}, "mark": mark, "encoding": encoding}]
+    alone = {group[0] for group in groups if len(group) == 1}
+    if alone:  # a line needs two points
+        layers.append(
+            {
+                "data": {"values": [row for row in rows if row["hour"] in alone]},
+                "mark": {"type": "point", "color": colour, "filled": True, "size": 30},
+                "encoding": {"x": x, "y": y},
+            }
+        )
+    return layers
 
 
 def _arrows(x: Spec, arrows: Mapping[int, tuple[float, bool]], *, suits: bool) -> Spec:
@@ -142,7 +158,7 @@ def _arrows(x: Spec, arrows: Mapping[int, tuple[float, bool]], *, suits: bool) -
     }
 
 
-def _unbroken(hours: Sequence[int]) -> list[list[int]]:
+def unbroken(hours: Sequence[int]) -> list[list[int]]:
     """Return hours in groups without a gap."""
     groups: list[list[int]] = []
     for hour in hours:

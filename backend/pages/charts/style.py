@@ -25,6 +25,9 @@ COLOURS = 6
 OBSERVED = "var(--observed)"
 LIMIT = "var(--limit)"
 BAND = "var(--band)"
+OWN = "var(--own)"
+OWN_INNER = "var(--own-inner)"
+OWN_BAND = "var(--own-band)"
 GRID = "var(--line)"
 QUIET = "var(--quiet)"
 

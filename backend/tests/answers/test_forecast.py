@@ -68,7 +68,7 @@ def past(
     ]
 
 
-def coming(value: float, parameter: Parameter = SPEED, **options: Any) -> IssuedForecast:
+def coming(value: float | Grid, parameter: Parameter = SPEED, **options: Any) -> IssuedForecast:
     return an_issued_day(SITE, day_number(TOMORROW), value, parameter=parameter, **options)
 
 
