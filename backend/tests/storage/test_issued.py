@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -26,7 +27,7 @@ from backend.scoring.views import EVENING_BEFORE, MORNING
 from backend.storage.database import Database
 from backend.storage.issued import append_issued, chains, head, issued_forecasts, withdraw_issued
 from backend.storage.store_copy import copy_store
-from backend.tests.support.stores import NOW, RUN, open_database, sqlite_url
+from backend.tests.support.stores import NOW, RUN, open_database, query_plans, sqlite_url
 
 DAY = local_day(NOW) + 1
 HOUR_OF_DAY = int(NOW.timestamp()) // 3600 * 3600
@@ -210,3 +211,10 @@ def test_a_copy_of_the_store_keeps_the_chains(
     copy_store(database, target, lambda _table, _rows: None)
     assert faults(target) == {"passy": None, "planfait": None}
     assert read(target, "passy", "planfait") == read(database, "passy", "planfait")
+
+
+def test_a_withdrawal_is_looked_up_and_not_searched_for_in_the_whole_record(tmp_path: Path) -> None:
+    database = open_database(sqlite_url(tmp_path))
+    append(database, ISSUED)
+    for plan in query_plans(database, lambda: read(database, "planfait")):
+        assert "SEARCH withdrawal USING" in plan and "ix_issued_forecast_withdrawn" in plan, plan
