@@ -51,6 +51,7 @@ from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
 from backend.pages.error_pages import install_error_pages, page_instead
+from backend.pages.page_cache import PageCache
 from backend.pages.preparation import prepare_pages
 from backend.pages.routes import ROUTERS as PAGE_ROUTERS
 from backend.scheduler.catchup import CatchUp
@@ -59,6 +60,7 @@ from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
 from backend.scoring.days.update import update
 from backend.scoring.public.windows import PublicRules
+from backend.storage.changes import Changes
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.queries import StoreQueries
@@ -306,10 +308,12 @@ def create_app(
             alerts.cancel()
             await asyncio.wait([alerts])
             app.state.answer_cache.close()
+            changes.close()
             await service.close()
             gc.unfreeze()
 
     keep_freed()
+    changes = Changes(service.database)
     app = FastAPI(
         title="MétéoScore",
         version=__version__,
@@ -322,6 +326,7 @@ def create_app(
     )
     app.state.service = service
     app.state.answer_cache = AnswerCache()
+    app.state.page_cache = PageCache(cast(ServiceParts, service), changes.now)
     app.state.status_cache = StatusCache()
     app.state.request_counts = RequestCounts()
     app.state.tokens = Tokens(settings=service.settings, database=service.database)
@@ -333,6 +338,7 @@ def create_app(
         counts=app.state.request_counts,
         sessions=app.state.sessions,
         shown=page_instead,
+        cached=app.state.page_cache.answer,
     )
     if service.settings.cors_origins:  # around the limits, so that a script can read a refusal too
         app.add_middleware(CrossOrigin, origins=service.settings.cors_origins)

@@ -11,6 +11,7 @@ import ipaddress
 import math
 import time
 from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerMinute
@@ -18,7 +19,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.api.prefix import path_of
 from backend.api.problems import RETRY_AFTER_SECONDS, problem_response
@@ -77,6 +78,21 @@ class RequestCounts:
         return wait
 
 
+class CachedAnswer(NamedTuple):
+    """An answer that needs no turn; `outdated` if a new one is to be computed for the next request."""
+
+    response: Response
+    outdated: bool
+
+
+class CachedAnswers(Protocol):
+    """A cache of answers."""
+
+    def __call__(self, request: Request, *, busy: bool) -> CachedAnswer | None:
+        """Return the present answer, or an outdated one while the service is `busy` with others."""
+        ...
+
+
 class Admission:
     """Middleware that refuses clients with too many requests (429) and too many requests for values (503)."""
 
@@ -89,11 +105,15 @@ class Admission:
         counts: RequestCounts | None = None,
         sessions: Sessions | None = None,
         shown: Callable[[Request, Response], Response] = lambda _, refusal: refusal,
+        cached: CachedAnswers = lambda _, busy: None,
         at_once: int = AT_ONCE,
         most_waiting: int = MOST_WAITING,
         most_seconds: float = MOST_SECONDS,
     ) -> None:
-        """`shown` returns a refusal in the form that suits the request: a page for a browser."""
+        """`shown` returns a refusal in the form that suits the request: a page for a browser.
+
+        `cached` returns answers that are there already: these requests wait for no turn.
+        """
         self._app = app
         self._shown = shown
         self._tokens = tokens
@@ -105,6 +125,10 @@ class Admission:
         self._most_waiting = most_waiting
         self._most_seconds = most_seconds
         self._waiting = 0
+        self._working = 0
+        self._cached = cached
+        self._outdated: dict[tuple[str, bytes, bytes], Scope] = {}
+        self._renewal: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on in its turn, or refuse it."""
@@ -134,8 +158,39 @@ class Admission:
             await self._shown(request, refusal)(scope, receive, send)
         elif path.startswith(_LIGHT):
             await self._app(scope, receive, send)
+        elif (known := self._cached(request, busy=self._working > 0)) is not None:
+            if known.outdated:
+                self._renew_later(request)
+            await known.response(scope, receive, send)
         else:
             await self._in_turn(request, receive, send)
+
+    def _renew_later(self, request: Request) -> None:
+        """Have an outdated answer computed, in its turn after those before it: they use one turn together."""
+        scope = request.scope
+        language = request.headers.get("accept-language", "").encode("latin-1")
+        self._outdated.setdefault((scope["path"], scope["query_string"], language), {**scope})
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew(), name="renew outdated answers")
+
+    async def _renew(self) -> None:
+        async def nothing() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def unsent(_message: Message) -> None:
+            """Send no answer: it is in the cache now."""
+
+        while self._outdated:
+            key = next(iter(self._outdated))
+            async with self._turns:
+                self._working += 1
+                try:
+                    await self._app(self._outdated[key], nothing, unsent)
+                except Exception:
+                    log.exception("outdated answer not renewed", path=key[0])
+                finally:
+                    self._working -= 1
+                    del self._outdated[key]
 
     async def _in_turn(self, request: Request, receive: Receive, send: Send) -> None:
         # In a longer queue, requests would get their turn after the client has given up.
@@ -151,9 +206,11 @@ class Admission:
             return
         finally:
             self._waiting -= 1
+        self._working += 1
         try:
             await self._app(request.scope, receive, send)
         finally:
+            self._working -= 1
             self._turns.release()
 
     async def _refuse(self, request: Request, receive: Receive, send: Send, reason: str) -> None:

@@ -9,7 +9,7 @@ from fastapi import Response
 
 from backend.api.answer_cache import AnswerCache
 from backend.api.cache_headers import known_already, static_headers
-from backend.pages.page import FRESH_SECONDS, Page
+from backend.pages.page import Page
 
 MAX_AGE_SECONDS = 600
 """Time that a messenger or a reader of feeds may reuse an answer."""
@@ -17,8 +17,9 @@ MAX_AGE_SECONDS = 600
 
 def respond_media(page: Page, media_type: str, compute: Callable[[], bytes], *parts: object) -> Response:
     """Return a picture or a feed, from the cache if it has it; `parts` are as in `Page.respond`."""
-    bucket = int(page.now.timestamp()) // FRESH_SECONDS
-    headers = static_headers(page.request, str(page.request.url.query), page.language.code, bucket, parts)
+    headers = static_headers(
+        page.request, str(page.request.url.query), page.language.code, page.fresh_until, parts
+    )
     headers |= {
         "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}",
         "Vary": "Accept-Language",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import re
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,6 @@ from typing import Annotated, Any, cast
 from urllib.parse import quote, urlencode
 
 from fastapi import Depends, Query, Request, Response
-from fastapi.responses import HTMLResponse
 
 from backend.answers.service import ServiceParts
 from backend.answers.withholding import Withholding, withheld_from_public
@@ -22,6 +21,7 @@ from backend.api.prefix import path_of, public_path, root_of
 from backend.pages.assets import leaflet
 from backend.pages.choices import Choices, Unit
 from backend.pages.language import LANGUAGES, Language, language, preferred_language
+from backend.pages.page_cache import PageCache, Rendered, page_response
 from backend.pages.rendering import render
 
 POLICY = (
@@ -39,8 +39,6 @@ def policy_with_images(origin: str) -> str:
 FRESH_SECONDS = 300
 """Time after which a page is rendered again without new data: ages and "now" are in its text."""
 
-_TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
@@ -51,6 +49,20 @@ class Page:
     choices: Choices
     language: Language
     now: datetime
+    state: object | None = None
+    """What the page depends on, as it was before the page asked for anything (`PageCache.state`)."""
+
+    @property
+    def fresh_until(self) -> datetime:
+        """When the page is rendered again without new data: ages and "now" are in its text.
+
+        Each address has a time of its own, so that not all pages are rendered at once. A new hour ends them
+        all: what is called today or tomorrow may change.
+        """
+        now = int(self.now.timestamp())
+        shift = zlib.crc32(self.request.url.path.encode("utf-8", "surrogatepass")) % FRESH_SECONDS
+        of_page = now + FRESH_SECONDS - (now + shift) % FRESH_SECONDS
+        return datetime.fromtimestamp(min(of_page, now - now % 3600 + 3600), UTC)
 
     @property
     def unit(self) -> Unit:
@@ -109,31 +121,31 @@ class Page:
         `parts` are what the page depends on besides the address, the language, the notices and the time. All
         errors of `values` are raised.
         """
-        bucket = int(self.now.timestamp()) // FRESH_SECONDS
         notices = tuple(self.service.notices)
-        cached = static_headers(
-            self.request, str(self.request.url.query), self.language.code, notices, bucket, parts
-        )
-        cached |= {
+        until = self.fresh_until
+        headers = static_headers(
+            self.request, str(self.request.url.query), self.language.code, notices, until, parts
+        ) | {
             "Cache-Control": "public, max-age=60" if not notices else "no-cache",
             "Vary": "Accept-Language, Accept-Encoding",
             "Content-Security-Policy": POLICY,
             "Content-Language": self.language.code,
             **(headers or {}),
         }
-        if known_already(self.request, cached):
-            return Response(status_code=304, headers=cached)
+        if known_already(self.request, headers):
+            return Response(status_code=304, headers=headers)
         cache = cast(AnswerCache, self.request.app.state.answer_cache)
 
         def compressed() -> bytes:
             return gzip.compress(self.render(template, **values()).encode(), 6, mtime=0)
 
-        body = cache.get_or_compute(f"page {cached['ETag']}", compressed)
-        if _TAKES_GZIP.search(self.request.headers.get("accept-encoding", "")):
-            cached["Content-Encoding"] = "gzip"
-        else:
-            body = gzip.decompress(body)
-        return HTMLResponse(body, headers=cached)
+        body = cache.get_or_compute(f"page {headers['ETag']}", compressed)
+        pages = cast(PageCache, self.request.app.state.page_cache)
+        pages.keep(
+            self.request,
+            Rendered(body=body, headers=headers, state=self.state, at=self.now, until=until),
+        )
+        return page_response(self.request, body, headers)
 
     def render(self, template: str, **values: Any) -> str:
         """Return the HTML of a template of `web/templates`."""
@@ -154,6 +166,7 @@ def make_page(request: Request, service: ServiceParts, choices: Choices) -> Page
         choices=choices,
         language=language(code if code in LANGUAGES else LANGUAGES[0]),
         now=service.clock().astimezone(UTC),
+        state=cast(PageCache, request.app.state.page_cache).state(),
     )
 
 

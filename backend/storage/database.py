@@ -190,7 +190,7 @@ class Database:
         Raises StoreUnavailableError.
         """
         if self.path is not None:
-            return _identity(self.path)
+            return file_identity(self.path)
         server = "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()"
         with self.read() as connection:
             return tuple(connection.exec_driver_sql(server).one())
@@ -342,7 +342,7 @@ def _postgres_arguments(url: URL, *, durable: bool, busy_timeout: float) -> dict
 def _prepare_sqlite(engine: sa.Engine, path: Path, *, durable: bool, busy_timeout: float) -> None:
     @sa.event.listens_for(engine, "connect")
     def _settle(connection: sqlite3.Connection, record: Any) -> None:
-        record.info["file"] = _identity(path)
+        record.info["file"] = file_identity(path)
         # The "begin" event below issues BEGIN; the driver must not open transactions by itself.
         connection.isolation_level = None
         for pragma in (
@@ -357,7 +357,7 @@ def _prepare_sqlite(engine: sa.Engine, path: Path, *, durable: bool, busy_timeou
     def _same_file(_connection: sqlite3.Connection, record: Any, _proxy: object) -> None:
         # SQLite keeps writing into a file that was deleted or replaced, and those data are lost. This
         # error makes the pool reconnect: to the file at that path, or with an error if there is none.
-        if record.info["file"] != _identity(path):
+        if record.info["file"] != file_identity(path):
             raise sa.exc.DisconnectionError
 
     @sa.event.listens_for(engine, "begin")
@@ -368,7 +368,8 @@ def _prepare_sqlite(engine: sa.Engine, path: Path, *, durable: bool, busy_timeou
         connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return a value that identifies a file, also after it was replaced by another; None without one."""
     try:
         status = path.stat()
     except OSError:

@@ -61,6 +61,10 @@ class SiteList:
             self._good, self.problem = sites, None
         return active(sites, self._clock())
 
+    def version(self) -> object | None:
+        """Return a value that changes with the file; None if it changed just now. Constant without a file."""
+        return () if self._path is None else _stamp(self._path)
+
     def look(self) -> Trouble | None:
         """Return the present problem of the file, if any; cheap while the file does not change."""
         if self._path is not None:

@@ -6,6 +6,7 @@ The first chart of a process takes 1 s. No request would be answered in that tim
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
 import subprocess
@@ -82,13 +83,17 @@ class _Process:
             answer = pipe_out.readline()
         watch.cancel()
         if not answer:
-            self._process = None
+            self.end()
+        return answer
+
+    def end(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
             process.kill()
             with suppress(BrokenPipeError):
-                pipe_in.close()  # writes what is left of the request
-            pipe_out.close()
-            process.wait()
-        return answer
+                process.communicate()  # closes its pipes, and waits for its end
 
 
 _process = _Process()
+atexit.register(_process.end)
