@@ -158,10 +158,10 @@ class Admission:
             await self._shown(request, refusal)(scope, receive, send)
         elif path.startswith(_LIGHT):
             await self._app(scope, receive, send)
-        elif (known := self._cached(request, busy=self._working > 0)) is not None:
-            if known.outdated:
+        elif (cached := self._cached(request, busy=self._working > 0)) is not None:
+            if cached.outdated:
                 self._renew_later(request)
-            await known.response(scope, receive, send)
+            await cached.response(scope, receive, send)
         else:
             await self._in_turn(request, receive, send)
 
