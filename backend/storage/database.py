@@ -227,7 +227,7 @@ class Database:
         """
         if self.replaced is not None:
             raise self.replaced_by(self.replaced.reason)
-        file = None if self.path is None else _identity(self.path)
+        file = None if self.path is None else file_identity(self.path)
         if file is None:
             return
         if self._file is not None and self._file[1] != file[1]:
