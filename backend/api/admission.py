@@ -184,13 +184,14 @@ class Admission:
             key = next(iter(self._outdated))
             async with self._turns:
                 self._working += 1
+                answer = asyncio.ensure_future(self._app(self._outdated[key], nothing, unsent))
                 try:
-                    await self._app(self._outdated[key], nothing, unsent)
-                except Exception:
-                    log.exception("outdated answer not renewed", path=key[0])
+                    await asyncio.wait([answer])
                 finally:
                     self._working -= 1
                     del self._outdated[key]
+            if (error := answer.exception()) is not None:  # the next request for it meets the same error
+                log.error("outdated answer not renewed", path=key[0], exc_info=error)
 
     async def _in_turn(self, request: Request, receive: Receive, send: Send) -> None:
         # In a longer queue, requests would get their turn after the client has given up.
