@@ -24,6 +24,7 @@ from backend.alerts.pings import Pinger
 from backend.alerts.watch import AlertWatch
 from backend.answers.reading import ReadingService
 from backend.answers.service import ReadingParts, ServiceParts
+from backend.answers.withholding import withheld_from_public
 from backend.api.admission import Admission, RequestCounts
 from backend.api.answer_cache import AnswerCache
 from backend.api.connections import MOST_REQUEST_BYTES
@@ -50,6 +51,7 @@ from backend.core.errors import ConfigError, StoreUnavailableError
 from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
+from backend.issuing.issue import Issuer
 from backend.pages.error_pages import install_error_pages, page_instead
 from backend.pages.page_cache import PageCache
 from backend.pages.preparation import prepare_pages
@@ -179,6 +181,12 @@ class Service:
             after_run=after_run,
             on_start=pinger.started,
             on_end=on_end,
+            issuer=Issuer(
+                database=database,
+                sites=site_list.stored,
+                withheld=lambda: withheld_from_public(cast(ReadingParts, reading)),
+                clock=clock,
+            ),
         )
         return cls(
             settings=settings,

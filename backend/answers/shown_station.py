@@ -10,7 +10,7 @@ from backend.answers.question import Question
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding
 from backend.core.local_time import date_of
-from backend.core.records import Site, network_of
+from backend.core.records import Site
 
 
 def shown_station(site: Site, day: date, withheld: Withholding) -> str | None:
@@ -18,10 +18,7 @@ def shown_station(site: Site, day: date, withheld: Withholding) -> str | None:
 
     None if the site has no station whose values are public.
     """
-    reference = site.reference_on(day)
-    if reference is None or network_of(reference) not in withheld.networks:
-        return reference
-    return next((code for code in site.stations if network_of(code) not in withheld.networks), None)
+    return site.station_without(day, withheld.networks)
 
 
 def shown_question(

@@ -140,7 +140,7 @@ class ScheduledJob(ApiModel):
 
     id: JobId
     name: str
-    trigger: str = Field(description="a crontab line, in UTC")
+    trigger: str = Field(description="a crontab line, in the zone of triggerText")
     trigger_text: str
     next_run_time: datetime | None = Field(description="null if paused, or if the scheduler does not run")
     next_run_times: list[datetime] = Field(

@@ -16,7 +16,7 @@ from backend.api.schemas import (
     ScheduledJob,
     SchedulerStatus,
 )
-from backend.scheduler.config import FORECASTS, JOB_NAMES, JOBS, OBSERVATIONS, JobId
+from backend.scheduler.config import FORECASTS, ISSUING, JOB_NAMES, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.scheduler import is_alive, next_run_times
 from backend.storage.run_records import JobRun, run_as_dict
 
@@ -71,7 +71,7 @@ def scheduled_job(service: ServiceParts, job: JobId, *, admin: bool = False) -> 
         id=job,
         name=JOB_NAMES[job],
         trigger=crontab,
-        trigger_text=schedule_in_words(crontab),
+        trigger_text=schedule_in_words(crontab, "Europe/Paris" if job == ISSUING else "UTC"),
         next_run_time=times[0] if times and will_run else None,
         next_run_times=times,
         paused=pause is not None,
@@ -80,14 +80,14 @@ def scheduled_job(service: ServiceParts, job: JobId, *, admin: bool = False) -> 
     )
 
 
-def schedule_in_words(crontab: str) -> str:
-    """Return a crontab line in words if it has only times of the day, otherwise the line itself."""
+def schedule_in_words(crontab: str, zone: str = "UTC") -> str:
+    """Return a crontab line of a zone in words if it has only times of the day, otherwise the line itself."""
     minute, hours, *days = crontab.split()
     words = hours.split(",")
     if days == ["*"] * 3 and all(word.isdecimal() for word in (minute, *words)):
         times = [f"{int(hour):02}:{int(minute):02}" for hour in words]
-        return f"every day at {', '.join(times)} UTC"
-    return f"crontab {crontab}, in UTC"
+        return f"every day at {', '.join(times)} {zone}"
+    return f"crontab {crontab}, in {zone}"
 
 
 _PUBLIC_NOTES = {

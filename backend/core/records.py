@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import product
@@ -52,6 +52,16 @@ class Site:
         if started:
             return started[-1].station
         return self.stations[0] if self.stations else None
+
+    def station_without(self, day: date, networks: Collection[str]) -> str | None:
+        """Return the reference station of a local day, or the first station outside of these networks.
+
+        None if the site has no such station.
+        """
+        reference = self.reference_on(day)
+        if reference is None or network_of(reference) not in networks:
+            return reference
+        return next((code for code in self.stations if network_of(code) not in networks), None)
 
 
 def network_of(station: str) -> str:

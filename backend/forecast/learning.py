@@ -82,6 +82,17 @@ class State:
         return self.from_arrays({name: part.take(units, _UNITS_AXIS.get(name, 0)) for name, part in parts})
 
     @classmethod
+    def joined(cls, states: Sequence[Self]) -> Self:
+        """Return one state of the units of several, in their order; all have the same models."""
+        parts = [state.arrays() for state in states]
+        return cls.from_arrays(
+            {
+                name: np.concatenate([each[name] for each in parts], axis=_UNITS_AXIS.get(name, 0))
+                for name in parts[0]
+            }
+        )
+
+    @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
         """Return the state of `arrays`."""
         return cls(

@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from backend.core.clock import PARIS
 from backend.core.config import Boolean, EnvironmentSettings, Integers, Settings, unset_if_blank
 
 if TYPE_CHECKING:
     from apscheduler.triggers.cron import CronTrigger
 
-JobId = Literal["collect_forecasts", "collect_observations"]
+JobId = Literal["collect_forecasts", "collect_observations", "issue_forecasts"]
 
 FORECASTS: JobId = "collect_forecasts"
 OBSERVATIONS: JobId = "collect_observations"
-JOBS: tuple[JobId, ...] = (FORECASTS, OBSERVATIONS)
+ISSUING: JobId = "issue_forecasts"
+COLLECTIONS: tuple[JobId, ...] = (FORECASTS, OBSERVATIONS)
+"""The jobs that collect from sources."""
+
+JOBS: tuple[JobId, ...] = (*COLLECTIONS, ISSUING)
 JOB_NAMES: dict[JobId, str] = {
     FORECASTS: "Collect forecasts",
     OBSERVATIONS: "Collect observations",
+    ISSUING: "Issue forecasts",
 }
+
+DECISION_HOURS = "0 7,12,19 * * *"
+"""When forecasts are issued, in local time: the hours of the decision views of scoring/views.py."""
 
 MISFIRE_GRACE_SECONDS = 1800
 
 
-def _trigger(crontab: str) -> CronTrigger:
-    """Return the trigger of a crontab line in UTC. Raises ValueError."""
+def zone_of(job: JobId) -> tzinfo:
+    """Return the zone of a job's schedule: decisions follow the pilots' clock, collections UTC."""
+    return PARIS if job == ISSUING else UTC
+
+
+def _trigger(crontab: str, zone: tzinfo = UTC) -> CronTrigger:
+    """Return the trigger of a crontab line in a zone. Raises ValueError."""
     # Imported here: commands that only read settings need no scheduler.
     from apscheduler.triggers.cron import CronTrigger
 
-    return CronTrigger.from_crontab(crontab, timezone=UTC)
+    return CronTrigger.from_crontab(crontab, timezone=zone)
 
 
 def _hours(hours: tuple[int, ...]) -> tuple[int, ...]:
@@ -64,7 +78,7 @@ ENDING_SECONDS = 5.0
 
 
 class SchedulerConfig(EnvironmentSettings):
-    """The schedule, in UTC, and the limits of runs."""
+    """The schedule, and the limits of runs."""
 
     scheduler_enabled: Boolean = True
     scheduler_forecast_hours: Hours = (0, 6, 12, 18)
@@ -80,7 +94,9 @@ class SchedulerConfig(EnvironmentSettings):
     shutdown_grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
 
     def crontab(self, job: JobId) -> str:
-        """Return the schedule of a job as a crontab line in UTC; the `_cron` setting overrides the hours."""
+        """Return the schedule of a job as a crontab line in its zone; a `_cron` setting has priority."""
+        if job == ISSUING:
+            return DECISION_HOURS
         line, hours = {
             FORECASTS: (self.scheduler_forecast_cron, self.scheduler_forecast_hours),
             OBSERVATIONS: (self.scheduler_observation_cron, self.scheduler_observation_hours),
@@ -88,8 +104,8 @@ class SchedulerConfig(EnvironmentSettings):
         return line or f"0 {','.join(map(str, hours))} * * *"
 
     def trigger(self, job: JobId) -> CronTrigger:
-        """Return the trigger of a job, in UTC and without jitter."""
-        return _trigger(self.crontab(job))
+        """Return the trigger of a job, in its zone and without jitter."""
+        return _trigger(self.crontab(job), zone_of(job))
 
     def source_seconds(self, job: JobId, now: datetime) -> float:
         """Return how many seconds a source that starts at `now` may take, so that the next slot can start.
@@ -112,11 +128,11 @@ class SchedulerConfig(EnvironmentSettings):
 
     def latest_slot(self, job: JobId, now: datetime) -> datetime | None:
         """Return the last scheduled time of a job up to `now`; None if there is none within a year."""
-        return _latest_slot(self.crontab(job), now.replace(second=0, microsecond=0))
+        return _latest_slot(self.crontab(job), zone_of(job), now.replace(second=0, microsecond=0))
 
     def shortest_interval(self, job: JobId) -> timedelta:
         """Return the shortest time between two of a job's scheduled times."""
-        return _shortest_interval(self.crontab(job))
+        return _shortest_interval(self.crontab(job), zone_of(job))
 
     def lookback(self, job: JobId) -> timedelta:
         """Return how far back a collection looks for missing data."""
@@ -136,9 +152,9 @@ def _slots(trigger: CronTrigger, start: datetime, end: datetime) -> Iterator[dat
 
 
 @lru_cache(maxsize=16)
-def _latest_slot(crontab: str, minute: datetime) -> datetime | None:
+def _latest_slot(crontab: str, zone: tzinfo, minute: datetime) -> datetime | None:
     """Return the last slot up to a minute. Crontabs have no seconds, so the cache serves repeated calls."""
-    trigger = _trigger(crontab)
+    trigger = _trigger(crontab, zone)
     for days in (1, 8, 32, 366):
         slots = list(_slots(trigger, minute - timedelta(days=days), minute))
         if slots:
@@ -147,9 +163,9 @@ def _latest_slot(crontab: str, minute: datetime) -> datetime | None:
 
 
 @lru_cache(maxsize=16)
-def _shortest_interval(crontab: str) -> timedelta:
+def _shortest_interval(crontab: str, zone: tzinfo) -> timedelta:
     """Return the shortest time between two of the first thousand slots of a leap year."""
-    trigger = _trigger(crontab)
+    trigger = _trigger(crontab, zone)
     start = datetime(2024, 1, 1, tzinfo=UTC)
     slots = list(islice(_slots(trigger, start, start + timedelta(days=366)), 1000))
     return min((later - earlier for earlier, later in pairwise(slots)), default=timedelta.max)

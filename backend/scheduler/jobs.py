@@ -1,4 +1,4 @@
-"""The two jobs: collect from all sources and return the result. The caller (runner.py) stores it.
+"""The two collections: collect from all sources and return the result. The caller (runner.py) stores it.
 
 Sources run at the same time. Failures and bugs of one source are part of that source's outcome and never
 stop another one.

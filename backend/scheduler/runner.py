@@ -26,10 +26,13 @@ from backend.core.errors import (
     StoreUnavailableError,
 )
 from backend.core.records import Batch, CollectionRequest, RunStatus, Site
-from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
+from backend.core.registry import OWN_MODEL
+from backend.scheduler.config import FORECASTS, ISSUING, OBSERVATIONS, JobId, SchedulerConfig
+from backend.scheduler.issuing import Issuer, issue_forecasts
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status, why_no_source
 from backend.scheduler.run_progress import RunProgress, until_the_store_answers
 from backend.scheduler.source_list import SourceList
+from backend.storage.issued_batches import IssuedBatch, store_issued_batch
 from backend.storage.ledger import LeaseLostError, Ledger
 from backend.storage.run_records import Claim, JobRun, SourceRun
 from backend.storage.store import Store
@@ -98,6 +101,7 @@ class Runner:
         on_start: Callable[[JobId, int], None] | None = None,
         on_end: Callable[[JobRun], None] | None = None,
         source_seconds: Callable[[JobId, datetime], float] | None = None,
+        issuer: Issuer | None = None,
     ) -> None:
         """`sites` is called before every run, so that a new site is collected without a restart. The sites
         that it returns must be in the store.
@@ -106,7 +110,7 @@ class Runner:
         has ended: both in a thread. `on_start` and `on_end` are called in the event loop and must not block:
         with the job and the id of a run that is not limited to a selection, and with the record of any run.
         `source_seconds` returns how long a network of stations may take from a moment on; by default, as long
-        as the schedule allows.
+        as the schedule allows. Without an `issuer` nothing is issued.
         """
         self.store = store
         self.ledger = ledger
@@ -115,6 +119,7 @@ class Runner:
         self.clock = clock
         self.sites = sites
         self.blocked: dict[JobId, BlockedJob] = {}
+        self._issuer = issuer
         self._source_seconds = source_seconds or config.source_seconds
         self._on_request = on_request
         self._after_run = after_run
@@ -261,7 +266,10 @@ class Runner:
         note = ""
         try:
             async with self._lease(claim) as lose, asyncio.timeout(self.config.run_deadline_seconds):
-                await self._collect(claim, job, selection, progress, on_batch, lose)
+                if job == ISSUING:
+                    await self._issue(claim, slot, progress)
+                else:
+                    await self._collect(claim, job, selection, progress, on_batch, lose)
             status, note = run_status(progress.outcomes()), why_no_source(progress.outcomes())
         except asyncio.CancelledError:
             status, note = "cancelled", "stopped while running: the service was shut down"
@@ -281,6 +289,24 @@ class Runner:
             status, note = "failed", f"{type(error).__name__}: {error}"
         seconds = time.monotonic() - began
         return await self._record(claim, status, seconds, progress.outcomes(note), note)
+
+    async def _issue(self, claim: Claim, slot: datetime | None, progress: RunProgress) -> None:
+        """Issue for the slot; a run by hand issues what the newest decision time did not.
+
+        A store that does not answer is waited for, up to the deadline. What was stored is not issued again.
+        """
+        decision = slot or self.config.latest_slot(ISSUING, self.clock())
+        if self._issuer is None or decision is None:
+            return
+
+        def store(batch: IssuedBatch) -> int:
+            new = store_issued_batch(self.store.database, batch, claim)
+            progress.stored[OWN_MODEL.name] += new
+            return new
+
+        async for attempt in until_the_store_answers(progress, also_if_damaged=False):
+            with attempt:
+                await issue_forecasts(self._issuer, decision, store, tallies=progress.tallies)
 
     async def _collect(
         self,

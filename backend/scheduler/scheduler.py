@@ -1,4 +1,4 @@
-"""The schedule: an AsyncIOScheduler that fires two jobs, and the catch-up loop beside it.
+"""The schedule: an AsyncIOScheduler that fires the jobs, and the catch-up loop beside it.
 
 APScheduler calls the runner's `tick`, which claims a run and returns. It never owns the work itself: its
 `shutdown(wait=True)` cannot await a coroutine and would cancel it.
@@ -34,7 +34,7 @@ _running: _Running | None = None
 
 
 def register_jobs(scheduler: AsyncIOScheduler, runner: Runner, config: SchedulerConfig) -> None:
-    """Add the two jobs to a scheduler; each calls the runner's `tick`."""
+    """Add the jobs to a scheduler; each calls the runner's `tick`."""
     for job in JOBS:
         # One tick is enough after the process was suspended: the catch-up finds the other slots.
         scheduler.add_job(

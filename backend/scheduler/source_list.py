@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from backend.scheduler.config import FORECASTS, JobId
+from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 
 
 class ListedSource(Protocol):
@@ -53,8 +53,8 @@ class SourceList(Generic[S_co]):
         return [source for source in self.every(job) if source.opted_in]
 
     def every(self, job: JobId) -> Sequence[S_co]:
-        """Return all sources of a job, also opt-in sources that are off."""
-        return self.forecasts if job == FORECASTS else self.observations
+        """Return all sources of a job, also opt-in sources that are off; none if it does not collect."""
+        return {FORECASTS: self.forecasts, OBSERVATIONS: self.observations}.get(job, ())
 
     def of_models(self) -> dict[str, S_co]:
         """Return the source of each model, without opt-in sources that are off."""

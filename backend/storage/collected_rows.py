@@ -25,7 +25,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import network_of
 from backend.core.registry import NETWORKS
 from backend.storage import schema as t
-from backend.storage.origins import other_batches
+from backend.storage.origins import batch_fields, other_batches
 from backend.storage.rows import chunks, fetched, fetched_in_parts, value_columns
 
 # --- Statements, built once: that takes longer than to execute them --------------------------------------
@@ -57,6 +57,12 @@ _AVERAGING = sa.func.coalesce(t.observation_batch.c.averaging_minutes, UNKNOWN_M
 _RESOLUTION = sa.cast(sa.func.coalesce(t.observation_batch.c.direction_resolution, 0) * 1000, sa.Integer)
 _WAYS = sa.select(t.observation_batch.c.id, _AVERAGING, _RESOLUTION).where(
     t.observation_batch.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+_ARRIVALS = (
+    sa.select(t.observation.c.time, t.observation_batch.c.collected_at)
+    .join_from(t.observation, t.observation_batch, t.observation_batch.c.id == t.observation.c.batch_id)
+    .where(t.observation.c.station_id == sa.bindparam("owner"), t.observation.c.time.between(_FIRST, _LAST))
+    .order_by(t.observation.c.time)
 )
 _READINGS = (
     sa.select(
@@ -195,6 +201,25 @@ def reading_rows(connection: sa.Connection, station_id: int, first: int, last: i
         if TEMPERATURE in of_row:
             rows.temperature_averaging[index] = ways[of_row[TEMPERATURE]][0]
     return rows
+
+
+def arrived_rows(connection: sa.Connection, station_id: int, first: int, last: int, by: int) -> ReadingRows:
+    """Return the readings of a station from `first` to `last` that had arrived by a moment (epoch seconds).
+
+    A value that was corrected later is absent: the store keeps only the correction, and when it came.
+    """
+    rows = reading_rows(connection, station_id, first, last)
+    table = _table(connection, _ARRIVALS, 2, owner=station_id, first=first, last=last)
+    arrived = np.repeat(table[:, 1:], len(Parameter), axis=1)
+    others = other_batches(connection, t.observation, station_id, first, last)
+    ids = {batch for of_row in others.values() for batch in of_row.values()}
+    times = batch_fields(connection, t.observation_batch, ids, ("collected_at",))
+    for (_, time), of_row in others.items():
+        index = int(np.searchsorted(rows.time, time))
+        for place, batch in of_row.items():
+            arrived[index, place] = times[batch][0]
+    values = np.where(arrived <= by, rows.values, ABSENT)
+    return replace(rows, values=values).where((values != ABSENT).any(axis=1))
 
 
 def _table(

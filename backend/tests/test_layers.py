@@ -49,6 +49,7 @@ ROOMS = {
     "storage/migrations/versions": {"core", "storage"},
     **SCORING,
     "forecast": {"core", "scoring"},
+    "issuing": {"core", "storage", "forecast", *SCORING},
     **COLLECTORS,
     "scheduler": {
         *("core", "storage"),
@@ -81,7 +82,8 @@ ROOMS = {
         *("scoring", "scoring/sample", "scoring/questions"),
     },
     "main": {
-        *("core", "storage", "scheduler", "answers", "alerts", "api", "api/routes", "pages", "pages/routes"),
+        *("core", "storage", "scheduler", "issuing", "answers", "alerts", "api", "api/routes"),
+        *("pages", "pages/routes"),
         *COLLECTORS,
         *SCORING,
     },

@@ -16,10 +16,10 @@ from backend.core.columns import DIRECTION, NO_LEAD, SPEED, ForecastDays, Foreca
 from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.grid import Span
-from backend.scoring.views import VIEWS, DecisionView
+from backend.scoring.views import VIEWS, DecisionView, View
 
 
-def select_runs(runs: ForecastRows, span: Span) -> dict[int, ForecastDays]:
+def select_runs(runs: ForecastRows, span: Span, views: Sequence[View] = VIEWS) -> dict[int, ForecastDays]:
     """Return, by the number of a view, the forecast days: one row for each day and model with any value.
 
     Only whole hours are looked at, so that half-hourly models have no more weight than others. A speed of 0
@@ -41,7 +41,7 @@ def select_runs(runs: ForecastRows, span: Span) -> dict[int, ForecastDays]:
         np.append(runs.estimated, False),
     )
     found = {}
-    for view in VIEWS:
+    for view in views:
         known = forecasts
         if isinstance(view, DecisionView):
             moments = span.moments(view.hour, view.days_before)

@@ -197,12 +197,9 @@ def _make(connection: Connection, site_id: int, due: Iterable[int], today: int) 
             }
         )
     _learn_flags(connection, site_id, made, stations, today, cleared=EVERY_DAY in due)
-    flags = list(made.flags)
-    for station, parameter, first_day, last_day in quality_state.read_exclusions(connection, stations):
-        until = int(np.iinfo(np.int64).max) if last_day is None else local_moment(last_day + 1)
-        flags.append(Flag(station, parameter, EXCLUDED, local_moment(first_day), until, excludes=True))
+    flags = [*made.flags, *exclusions(connection, stations)]
     for span, of_runs, of_readings in zip(made.spans, runs, rows, strict=True):
-        observed, doubts = _observed(of_readings, span, of_runs, known, flags, away)
+        observed, doubts = observed_days(of_readings, span, of_runs, known, flags, away)
         made.observed.append(observed)
         made.doubts.append(doubts)
     return made
@@ -306,6 +303,15 @@ def _learn_flags(
         made.again |= {day for day in near if day <= today} - redone
 
 
+def exclusions(connection: Connection, stations: Sequence[int]) -> list[Flag]:
+    """Return what the operator excludes of these stations, as flags."""
+    found = []
+    for station, parameter, first_day, last_day in quality_state.read_exclusions(connection, stations):
+        until = int(np.iinfo(np.int64).max) if last_day is None else local_moment(last_day + 1)
+        found.append(Flag(station, parameter, EXCLUDED, local_moment(first_day), until, excludes=True))
+    return found
+
+
 def _freshest(
     connection: Connection, site_id: int, made: _Made, redone: set[int], first: int, last: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -333,7 +339,7 @@ def _of_days(flag: Flag) -> Iterator[tuple[int, int, int, str, int, int]]:
         yield day, flag.station, flag.parameter, flag.reason, first, until
 
 
-def _observed(
+def observed_days(
     rows: Mapping[int, ReadingRows],
     span: Span,
     runs: ForecastRows,
@@ -341,6 +347,11 @@ def _observed(
     flags: Sequence[Flag],
     away: Mapping[int, Sequence[tuple[int, int]]],
 ) -> tuple[list[ObservedDays], list[store.Doubt]]:
+    """Return the days of the stations, and the doubted values, from readings with CONTEXT around the span.
+
+    `known` are the limits by month, `flags` the flags and exclusions, `away` the spans in which a station was
+    at an unconfirmed place, by station.
+    """
     first, end = int(span.starts[0]), int(span.starts[-1])
     around = _surroundings(runs, span, known)
     days: list[ObservedDays] = []

@@ -1,0 +1,104 @@
+"""The units of a decision: one per site, with its station, its models and its state.
+
+A state is read from the cache if that fits; else it is the replay of the stored learning days, which gives
+the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backend.core.columns import Ints
+from backend.core.local_time import HOURS_A_DAY, date_of, day_of_epoch
+from backend.core.parameters import ABSENT, Parameter
+from backend.forecast.cells import Floats, to_cells
+from backend.forecast.experts import TEMPERATURE, WIND, Rules
+from backend.forecast.learning import METHOD, Day, State, learn, replay
+from backend.issuing.packing import UnitState
+from backend.scoring.grid import SCALE, Values, clock_hours, present
+from backend.storage.learning_days import LearningDay, ReadingsOfDay, SavedState
+
+RULES: Mapping[Parameter, Rules] = {
+    Parameter.WIND_SPEED: WIND,
+    Parameter.WIND_GUST: WIND,
+    Parameter.TEMPERATURE: TEMPERATURE,
+}
+"""The parameters that are issued. A direction needs rules of its own."""
+
+_NEVER = 2**31
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """A site at a decision: learned from local day `first` on, with `learned` days."""
+
+    site: str
+    station: str
+    first: int
+    learned: int
+    known: UnitState
+    announced: Mapping[str, Ints]
+
+    def saved(self) -> SavedState:
+        """Return the state for the cache."""
+        return SavedState(self.site, self.station, METHOD, self.first, self.learned, self.known.packed())
+
+    def coming(self, day: int) -> Floats:
+        """Return what the models announce for a day, (1, models, 8, 4), in the unit of the parameter."""
+        return models_of(self.announced, self.known.models, day)
+
+
+def replayed(days: Sequence[LearningDay], models: Sequence[str], rules: Rules) -> tuple[UnitState, int]:
+    """Return the state after the stored learning days of a station, and how many of them are learned."""
+    inputs = [_inputs(day, models) for day in days]
+    start = state = State.fresh(1, len(models))
+    issued, last = [], -1
+    for day, (hours, now) in zip(inputs, replay(inputs, start, rules), strict=True):
+        state, last = now, day.decided
+        issued.append(hours)
+    waiting, learned = {}, 0
+    for stored, day, hours in zip(days, inputs, issued, strict=True):
+        if day.known <= last:
+            learned += 1
+        elif day.known < _NEVER:  # learned after the newest forecast
+            state = learn(state, hours, day.observed)
+            learned += 1
+        else:
+            waiting[stored.models.day] = hours
+    return UnitState(models, state, waiting), learned
+
+
+def _inputs(day: LearningDay, models: Sequence[str]) -> Day:
+    number, readings = day.models.day, day.readings
+    nothing = np.full(HOURS_A_DAY, ABSENT, np.int32)
+    return Day(
+        models=models_of(day.models.models, models, number),
+        observed=in_cells(nothing if readings is None else readings.observed, number)[None],
+        decided=day_of_epoch(day.models.decided_at),
+        known=_NEVER if readings is None else day_of_epoch(readings.decided_at),
+    )
+
+
+def learned_with(unit: Unit, readings: Sequence[ReadingsOfDay]) -> Unit:
+    """Return a unit after the days of these readings, in their order."""
+    state, waiting = unit.known.state, dict(unit.known.waiting)
+    for of_day in readings:
+        state = learn(state, waiting.pop(of_day.day), in_cells(of_day.observed, of_day.day)[None])
+    return replace(
+        unit, known=replace(unit.known, state=state, waiting=waiting), learned=unit.learned + len(readings)
+    )
+
+
+def models_of(values: Mapping[str, Ints], models: Sequence[str], day: int) -> Floats:
+    """Return values by model as cells (1, models, 8, 4), in the unit; NaN where a model is missing."""
+    nothing = np.full(HOURS_A_DAY, ABSENT, np.int32)
+    return in_cells(np.stack([values.get(name, nothing) for name in models]), day)[None]
+
+
+def in_cells(hours: Values, day: int) -> Floats:
+    """Return hours (..., 25) of a local day as cells (..., 8, 4), in the unit of the parameter."""
+    clock = clock_hours(date_of(day), 1)[0]
+    return to_cells(np.where(present(hours), hours / SCALE, np.nan), clock)

@@ -1,0 +1,203 @@
+"""Forecasts are issued from what had arrived by the decision, and learned as they were issued."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from backend.core.issued import GateState
+from backend.core.parameters import Parameter
+from backend.forecast.experts import WIND
+from backend.forecast.gate import TRIAL_DAYS
+from backend.issuing.packing import UnitState
+from backend.issuing.units import replayed
+from backend.storage import schema as t
+from backend.storage.issued import chains
+from backend.storage.learning_days import Question, learning_days, saved_states
+from backend.tests.support.issuing_world import FIRST, TOMORROW, Hidden, IssuingWorld, at
+from backend.tests.support.stores import open_database
+
+PLAYED = TRIAL_DAYS + 2
+"""Evenings until the first forecast: a day is learned on the second evening after the one it is issued on."""
+
+WIND_OF_TOMORROW = Question("public", TOMORROW, Parameter.WIND_SPEED)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> IssuingWorld:
+    """Return a world after the evenings before the first forecast."""
+    path = tmp_path_factory.mktemp("issuing") / "store.sqlite3"
+    world = IssuingWorld(open_database(f"sqlite:///{path}"))
+    world.days(FIRST, PLAYED - 1)
+    return world
+
+
+@pytest.fixture
+def world(played: IssuingWorld, tmp_path_factory: pytest.TempPathFactory) -> IssuingWorld:
+    """Return a copy of it."""
+    path = tmp_path_factory.mktemp("copy") / "store.sqlite3"
+    played.database.engine.raw_connection().execute(f"VACUUM INTO '{path}'")
+    return IssuingWorld(open_database(f"sqlite:///{path}"))
+
+
+NEXT = FIRST + PLAYED - 1
+"""The evening of the first forecast."""
+
+
+def rows(world: IssuingWorld) -> int:
+    with world.database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(t.issued_forecast)).scalar_one())
+
+
+def test_nothing_is_issued_before_fifteen_days_and_a_trial_from_then_on(world: IssuingWorld) -> None:
+    assert rows(world) == 0
+    world.days(NEXT, 1)
+    wind, gust = world.issued(NEXT + 1)
+    assert (wind.parameter, gust.parameter) == (Parameter.WIND_SPEED, Parameter.WIND_GUST)
+    assert wind.hours.days == TRIAL_DAYS
+    assert wind.hours.state == GateState.TRIAL
+    assert [(each.code, each.figure, each.limit) for each in wind.hours.reasons] == [("few_days", 15, 30)]
+    assert (wind.decision_time, wind.issued_at) == (at(NEXT, 19), at(NEXT, 19) + timedelta(seconds=5))
+    assert not wind.is_late
+    assert {run.model for run in wind.hours.inputs} == {"arome", "icon"}
+    assert wind.hours.station == "ffvl:1"
+    assert len(wind.hours.values) == 24
+    assert [len(each) for each in wind.hours.quantiles] == [24] * 5
+    assert wind.hours.best in {"arome", "icon"}
+    total = sum(np.array(weight, float) for weight in wind.hours.weights.values())
+    np.testing.assert_allclose(total, 1000, atol=15)
+
+
+def test_the_forecast_is_nearer_to_the_weather_than_any_model(world: IssuingWorld) -> None:
+    world.days(NEXT, 1)
+    wind = world.issued(NEXT + 1)[0].hours
+    weather = np.array(world.weather("planfait", NEXT + 1))
+
+    def error(values: tuple[int | None, ...]) -> float:
+        return float(np.abs(np.array(values, float) / 1000 - weather).mean())
+
+    assert error(wind.values) < 0.7 * error(wind.best_values)
+
+
+def test_a_run_that_was_not_available_at_the_decision_is_not_used(world: IssuingWorld) -> None:
+    world.collect(NEXT)
+    world.announce(at(NEXT, 17), NEXT + 1, available=at(NEXT, 19, 10), shift=50.0)
+    world.issue(NEXT, late=timedelta(hours=1))
+    wind = world.issued(NEXT + 1)[0]
+    assert {run.reference_time for run in wind.hours.inputs} == {int(at(NEXT, 14).timestamp())}
+    assert max(value or 0 for value in wind.hours.values) < 40_000
+
+
+def test_a_reading_that_came_after_the_decision_is_not_learned(world: IssuingWorld) -> None:
+    world.announce(at(NEXT, 14), NEXT + 1)
+    world.measure(NEXT - 1, range(19, 24), at(NEXT, 8))
+    world.measure(NEXT, range(18), at(NEXT, 18, 45))
+    # The whole day before is corrected after the decision, and the job runs later still.
+    world.measure(NEXT - 1, range(24), at(NEXT, 19, 30), value=60.0)
+    world.issue(NEXT, late=timedelta(hours=1))
+    with world.database.read() as connection:
+        days = learning_days(connection, WIND_OF_TOMORROW, ["planfait"])["planfait", "ffvl:1"]
+    learned = days[-3].readings
+    assert learned is not None and learned.day == NEXT - 1
+    assert (learned.observed < 60_000).all(), "a correction counts from its arrival on"
+
+
+def test_a_day_waits_for_its_last_readings(world: IssuingWorld) -> None:
+    world.announce(at(NEXT, 14), NEXT + 1)
+    world.measure(NEXT - 1, range(19, 23), at(NEXT, 8))  # nothing of today yet
+    assert world.issue(NEXT) == 0, "the day before is not complete, so that 14 days are learned"
+    world.measure(NEXT, range(18), at(NEXT + 1, 8))
+    world.days(NEXT + 1, 1)
+    assert world.issued(NEXT + 2)[0].hours.days == TRIAL_DAYS + 1
+
+
+def test_a_second_run_issues_nothing_twice(world: IssuingWorld) -> None:
+    world.days(NEXT, 1)
+    before = rows(world)
+    assert world.issue(NEXT) == 0
+    assert rows(world) == before
+    with world.database.read() as connection:
+        assert all(chain.fault is None for chain in chains(connection))
+
+
+def test_a_forecast_that_is_issued_late_is_marked(world: IssuingWorld) -> None:
+    world.collect(NEXT)
+    world.issue(NEXT, late=timedelta(minutes=16))
+    assert world.issued(NEXT + 1)[0].is_late
+
+
+def test_another_reference_station_starts_again(world: IssuingWorld) -> None:
+    world.change_reference("planfait", "romma:9", NEXT + 1)
+    world.days(NEXT, 1)
+    assert world.issued(NEXT + 1) == []
+    assert world.issued(NEXT + 1, site="passy") != []
+
+
+def test_what_is_withheld_is_in_no_public_forecast(world: IssuingWorld) -> None:
+    world.hidden = Hidden({"arome": "arome"}, frozenset())
+    world.days(NEXT, 1)
+    public, operator = (world.issued(NEXT + 1, audience)[0].hours for audience in ("public", "operator"))
+    assert {run.model for run in public.inputs} == {"icon"}
+    assert not any(name.startswith("arome") for name in public.weights)
+    assert {run.model for run in operator.inputs} == {"arome", "icon"}
+
+
+def test_a_withheld_reference_station_gives_way_to_a_public_one(world: IssuingWorld) -> None:
+    world.hidden = Hidden({}, frozenset({"ffvl"}))
+    world.days(NEXT, 1)
+    with world.database.read() as connection:
+        units = learning_days(connection, WIND_OF_TOMORROW, ["planfait", "passy"], first=NEXT + 1)
+    assert list(units) == [("planfait", "romma:9")], "passy has no public station"
+
+
+def test_the_replay_of_the_stored_days_gives_the_bits_of_the_steps(world: IssuingWorld) -> None:
+    world.days(NEXT, 2)
+    with world.database.read() as connection:
+        days = learning_days(connection, WIND_OF_TOMORROW, ["planfait"])["planfait", "ffvl:1"]
+        saved = saved_states(connection, WIND_OF_TOMORROW, ["planfait"])["planfait"]
+    steps = UnitState.unpacked(saved.content)
+    replay, learned = replayed(days, steps.models, WIND)
+    assert learned == saved.days
+    for name, part in replay.state.arrays().items():
+        np.testing.assert_array_equal(part, steps.state.arrays()[name], err_msg=name)
+    assert replay.waiting.keys() == steps.waiting.keys()
+    for day, hours in replay.waiting.items():
+        for name in hours.__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(hours, name), getattr(steps.waiting[day], name))
+
+
+def test_without_the_cache_the_same_is_issued(world: IssuingWorld) -> None:
+    world.collect(NEXT)
+    with world.database.write() as connection:
+        connection.execute(sa.delete(t.learning_state))
+    world.issue(NEXT)
+    with_replay = world.issued(NEXT + 1)[0].hours
+    other = replace(world)  # the same store: the evening after, from the cache
+    other.days(NEXT + 1, 1)
+    assert with_replay.days == TRIAL_DAYS
+    assert other.issued(NEXT + 2)[0].hours.days == TRIAL_DAYS + 1
+
+
+def test_a_new_model_joins_those_that_are_learned(world: IssuingWorld) -> None:
+    world.collect(NEXT)
+    world.announce(at(NEXT, 14), NEXT + 1, models=("gfs",))
+    world.issue(NEXT)
+    wind = world.issued(NEXT + 1)[0].hours
+    assert {run.model for run in wind.inputs} == {"arome", "gfs", "icon"}
+    assert "gfs:3" not in wind.weights, "its corrections sleep until it has days"
+
+
+def test_a_decision_on_postgres_or_sqlite_is_the_same(database_url: str) -> None:
+    world = IssuingWorld(open_database(database_url))
+    world.days(FIRST, 3)
+    with world.database.read() as connection:
+        days = learning_days(connection, WIND_OF_TOMORROW, ["planfait"])["planfait", "ffvl:1"]
+    assert [day.readings is not None for day in days] == [True, False, False]
+
+
+def test_a_time_that_is_no_decision_of_a_view_issues_nothing(world: IssuingWorld) -> None:
+    assert list(world.issuer.batches(at(NEXT, 15))) == []
