@@ -109,7 +109,7 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
     store: Literal["reachable", "unreachable", "damaged", "replaced"] = "reachable"
     try:
         service.ledger.require_same_store()
-        streaks = [streak for job in JOBS if (streak := service.ledger.failure_streak(job))]
+        streaks = [streak for job in service.runner.jobs if (streak := service.ledger.failure_streak(job))]
         silent = service.ledger.silent_sources(enabled)
         ages = freshness(service, service.ledger.newest_data())
     except StoreReplacedError:

@@ -16,14 +16,14 @@ from backend.api.schemas import (
     ScheduledJob,
     SchedulerStatus,
 )
-from backend.scheduler.config import FORECASTS, ISSUING, JOB_NAMES, JOBS, OBSERVATIONS, JobId
+from backend.scheduler.config import FORECASTS, ISSUING, JOB_NAMES, OBSERVATIONS, JobId
 from backend.scheduler.scheduler import is_alive, next_run_times
 from backend.storage.run_records import JobRun, run_as_dict
 
 
 def scheduler_status(service: ServiceParts) -> SchedulerStatus:
     """Return the last runs, the current runs, and the age of each source's data."""
-    snapshot = service.ledger.status_snapshot(JOBS, service.clock())
+    snapshot = service.ledger.status_snapshot(service.runner.jobs, service.clock())
     forecasts, observations = (snapshot.latest.get(job) for job in (FORECASTS, OBSERVATIONS))
     return SchedulerStatus(
         running=is_alive(),
@@ -54,7 +54,7 @@ def scheduler_status(service: ServiceParts) -> SchedulerStatus:
 
 def scheduled_jobs(service: ServiceParts, *, admin: bool = False) -> JobList:
     """Return the jobs with their next times."""
-    return JobList(jobs=[scheduled_job(service, job, admin=admin) for job in JOBS])
+    return JobList(jobs=[scheduled_job(service, job, admin=admin) for job in service.runner.jobs])
 
 
 def scheduled_job(service: ServiceParts, job: JobId, *, admin: bool = False) -> ScheduledJob:

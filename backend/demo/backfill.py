@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from backend.core.clock import utc_now
 from backend.demo.process import Upstreams
-from backend.scheduler.config import JOBS, JobId, SchedulerConfig
+from backend.scheduler.config import ALL_JOBS, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner, heed_stop
 from backend.storage.run_records import JobRun
 
@@ -28,8 +28,8 @@ class SteppedClock:
 
 
 def slots(config: SchedulerConfig, start: datetime, end: datetime) -> list[tuple[datetime, JobId]]:
-    """Return every slot of both jobs after `start` and up to `end`, ordered by time."""
-    return sorted((slot, job) for job in JOBS for slot in config.slots(job, start, end))
+    """Return every slot of all jobs after `start` and up to `end`, ordered by time."""
+    return sorted((slot, job) for job in ALL_JOBS for slot in config.slots(job, start, end))
 
 
 async def collect_days(
@@ -45,7 +45,7 @@ async def collect_days(
     Slots of an earlier demo on the same store are skipped, so that an interrupted demo resumes. Afterwards
     both clocks, of the service and of the upstreams, follow the system's again.
     """
-    for job in JOBS:
+    for job in ALL_JOBS:
         runner.ledger.note_schedule(job, runner.config.crontab(job), start)
     try:
         for slot, job in slots(runner.config, start, end):

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from backend.core.errors import JobBusyError, StoreUnavailableError
-from backend.scheduler.config import JOBS, JobId
+from backend.scheduler.config import ISSUING, JobId
 from backend.scheduler.runner import Runner
 
 log = structlog.get_logger()
@@ -54,7 +54,7 @@ class CatchUp:
     async def forever(self) -> None:
         """Check every job at once and then every `interval` seconds, until cancelled."""
         while True:
-            for job in JOBS:
+            for job in self.runner.jobs:
                 try:
                     await self.once(job)
                     self.runner.blocked.pop(job, None)
@@ -91,6 +91,8 @@ class CatchUp:
             return None, []
         ledger.reap(job, now)
         if not ledger.runs(job=job, limit=1):
+            if job == ISSUING:
+                return None, []  # nothing is learned yet: the next decision comes in time
             return config.latest_slot(job, now), []  # the first start with an empty store
         done, again = ledger.open_slots(job, now - window, now)
         expected = config.slots(job, max(since, now - window), now - TICK_ALLOWANCE)

@@ -21,10 +21,12 @@ JobId = Literal["collect_forecasts", "collect_observations", "issue_forecasts"]
 FORECASTS: JobId = "collect_forecasts"
 OBSERVATIONS: JobId = "collect_observations"
 ISSUING: JobId = "issue_forecasts"
-COLLECTIONS: tuple[JobId, ...] = (FORECASTS, OBSERVATIONS)
+JOBS: tuple[JobId, ...] = (FORECASTS, OBSERVATIONS)
 """The jobs that collect from sources."""
 
-JOBS: tuple[JobId, ...] = (*COLLECTIONS, ISSUING)
+ALL_JOBS: tuple[JobId, ...] = (*JOBS, ISSUING)
+"""With the job that issues forecasts, which is of services with an issuer."""
+
 JOB_NAMES: dict[JobId, str] = {
     FORECASTS: "Collect forecasts",
     OBSERVATIONS: "Collect observations",

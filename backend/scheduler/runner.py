@@ -27,7 +27,7 @@ from backend.core.errors import (
 )
 from backend.core.records import Batch, CollectionRequest, RunStatus, Site
 from backend.core.registry import OWN_MODEL
-from backend.scheduler.config import FORECASTS, ISSUING, OBSERVATIONS, JobId, SchedulerConfig
+from backend.scheduler.config import ALL_JOBS, FORECASTS, ISSUING, JOBS, OBSERVATIONS, JobId, SchedulerConfig
 from backend.scheduler.issuing import Issuer, issue_forecasts
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status, why_no_source
 from backend.scheduler.run_progress import RunProgress, until_the_store_answers
@@ -120,6 +120,7 @@ class Runner:
         self.sites = sites
         self.blocked: dict[JobId, BlockedJob] = {}
         self._issuer = issuer
+        self.jobs = JOBS if issuer is None else ALL_JOBS
         self._source_seconds = source_seconds or config.source_seconds
         self._on_request = on_request
         self._after_run = after_run
@@ -297,7 +298,7 @@ class Runner:
         """
         decision = slot or self.config.latest_slot(ISSUING, self.clock())
         if self._issuer is None or decision is None:
-            return
+            return  # a year without a slot, or a runner that only collects
 
         def store(batch: IssuedBatch) -> int:
             new = store_issued_batch(self.store.database, batch, claim)

@@ -15,7 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from backend.core.errors import MeteoScoreError
 from backend.scheduler.catchup import CatchUp
-from backend.scheduler.config import JOB_NAMES, JOBS, MISFIRE_GRACE_SECONDS, JobId, SchedulerConfig
+from backend.scheduler.config import JOB_NAMES, MISFIRE_GRACE_SECONDS, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ _running: _Running | None = None
 
 def register_jobs(scheduler: AsyncIOScheduler, runner: Runner, config: SchedulerConfig) -> None:
     """Add the jobs to a scheduler; each calls the runner's `tick`."""
-    for job in JOBS:
+    for job in runner.jobs:
         # One tick is enough after the process was suspended: the catch-up finds the other slots.
         scheduler.add_job(
             runner.tick,
@@ -61,7 +61,7 @@ async def start_scheduler(runner: Runner, *, catch_up: CatchUp | None = None) ->
     catch_up_loop = catch_up or CatchUp(runner)
     loop = asyncio.create_task(catch_up_loop.forever(), name="catch-up")
     _running = _Running(runner, scheduler, loop, catch_up_loop)
-    log.info("scheduler started", jobs={job: runner.config.crontab(job) for job in JOBS})
+    log.info("scheduler started", jobs={job: runner.config.crontab(job) for job in runner.jobs})
     return scheduler
 
 

@@ -39,7 +39,7 @@ from backend.api.status_cache import StatusCache
 from backend.core.errors import NotFoundError
 from backend.core.masking import mask_of
 from backend.core.records import RunStatus
-from backend.scheduler.config import JOBS, JobId
+from backend.scheduler.config import ALL_JOBS, JobId
 
 MAX_ID = 2**31 - 1  # the largest id of the narrower of the two databases
 
@@ -165,10 +165,10 @@ admin_router = APIRouter(
 
 def known_job(job_id: Annotated[str, Path(alias="jobId")]) -> JobId:
     """Return the job of a path. Raises NotFoundError."""
-    for job in JOBS:
+    for job in ALL_JOBS:
         if job == job_id:
             return job
-    raise NotFoundError(f"There is no job {job_id!r}: the jobs are {' and '.join(JOBS)}.")
+    raise NotFoundError(f"There is no job {job_id!r}: the jobs are {' and '.join(ALL_JOBS)}.")
 
 
 Job = Annotated[JobId, Depends(known_job)]

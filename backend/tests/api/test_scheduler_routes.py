@@ -232,7 +232,10 @@ async def test_a_source_that_failed_without_a_failed_request_is_an_error_too(
 
 async def test_a_job_has_its_schedule_and_its_next_five_times(tmp_path: Path) -> None:
     async with served(make_service(tmp_path)) as client:
-        forecasts, observations = (await get(client, "/api/scheduler/jobs"))["jobs"]
+        forecasts, observations, issuing = (await get(client, "/api/scheduler/jobs"))["jobs"]
+    assert (issuing["id"], issuing["name"]) == ("issue_forecasts", "Issue forecasts")
+    assert issuing["triggerText"] == "every day at 07:00, 12:00, 19:00 Europe/Paris"
+    assert issuing["nextRunTimes"][:2] == ["2026-07-15T17:00:00Z", "2026-07-16T05:00:00Z"]
     assert (forecasts["id"], forecasts["name"]) == ("collect_forecasts", "Collect forecasts")
     assert forecasts["trigger"] == "0 0,6,12,18 * * *"
     assert forecasts["triggerText"] == "every day at 00:00, 06:00, 12:00, 18:00 UTC"
@@ -263,7 +266,7 @@ async def test_a_schedule_that_never_comes_again_has_no_next_times(tmp_path: Pat
     never = SchedulerConfig.load(scheduler_enabled=False, scheduler_forecast_cron="0 0 30 2 *")
     service = replace(make_service(tmp_path), config=never)
     async with served(service) as client:
-        forecasts, _ = (await get(client, "/api/scheduler/jobs"))["jobs"]
+        forecasts, *_ = (await get(client, "/api/scheduler/jobs"))["jobs"]
         ages = (await get(client, "/api/scheduler/status"))["freshness"]
     assert (forecasts["nextRunTime"], forecasts["nextRunTimes"]) == (None, [])
     assert ages[0]["lastDue"] == "2026-07-15T11:40:00Z"
@@ -428,7 +431,7 @@ async def test_a_pause_survives_a_restart_with_who_and_when(tmp_path: Path) -> N
         assert answer.status_code == 200
     later = HandClock(NOW + timedelta(hours=5))
     async with served(make_service(tmp_path, clock=later)) as client:
-        forecasts, observations = (await get(client, "/api/scheduler/jobs"))["jobs"]
+        forecasts, observations, _ = (await get(client, "/api/scheduler/jobs"))["jobs"]
         of_admin = (await client.get("/api/scheduler/jobs", headers=ADMIN)).json()["jobs"][0]
         assert forecasts["paused"] is True
         assert forecasts["pausedBy"] == "admin", "only the operator sees the address"
