@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from backend.core.registry import DEFAULT_SOURCES
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from proofs.bench.processes import measured, running
 from proofs.bench.quiet import Quiet
@@ -72,12 +73,28 @@ async def bench_collecting(
             for count in counts
             if count <= 50
         }
+        whole = {
+            count: [
+                await quiet.measure(partial(collect, count, job, *DEFAULT_SOURCES, lookback=lookback))
+                for job, lookback in ((FORECASTS, 13), (OBSERVATIONS, 7))
+            ]
+            for count in counts
+            if count <= 50
+        }
     _check_equal_work(arome[counts[-1]][-1], loops[-1])
     return [
         *_arome(arome, cold, [loop["seconds"] for loop in loops], [loop["cpu"] for loop in loops]),
         *_memory(arome),
         *_observations(beacons),
         *_parapente(parapente),
+        *(
+            over_rounds("All default sources", f"{_sites(count)}: {name}", "s", [sum(each)])
+            for count, runs in whole.items()
+            for name, each in (
+                ("both jobs", _of(runs, "seconds")),
+                ("of the processor", [run["service_cpu"] + run["decode_cpu"] for run in runs]),
+            )
+        ),
     ]
 
 

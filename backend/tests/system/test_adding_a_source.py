@@ -155,7 +155,7 @@ def add(tree: Path) -> tuple[set[str], set[str]]:
         text = file.read_text()
         [match] = re.finditer(PLACES[place], text)
         text = text[: match.end()] + code + text[match.end() :]
-        file.write_text(text.replace("METEOFRANCE_HOURLY)", "METEOFRANCE_HOURLY, VALLEY)"))
+        file.write_text(text.replace(" SLF),", " SLF, VALLEY),"))
     return model, network
 
 
