@@ -30,6 +30,7 @@ from backend.api.answer_cache import AnswerCache
 from backend.api.connections import MOST_REQUEST_BYTES
 from backend.api.cross_origin import CrossOrigin
 from backend.api.head import HeadAsGet
+from backend.api.metrics import ServiceMetrics
 from backend.api.prefix import BelowPrefix
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
@@ -337,6 +338,7 @@ def create_app(
     app.state.page_cache = PageCache(cast(ServiceParts, service), changes.now)
     app.state.status_cache = StatusCache()
     app.state.request_counts = RequestCounts()
+    app.state.metrics = ServiceMetrics(cast(ServiceParts, service))
     app.state.tokens = Tokens(settings=service.settings, database=service.database)
     app.state.sessions = Sessions(settings=service.settings, clock=service.clock)
     app.add_middleware(

@@ -35,7 +35,7 @@ _KEY_REFUSED = re.compile(r"HTTP (401|403)\b")
 
 # These are alerts of their own, with their number of failures, or are no state of the store.
 _OTHERWISE: frozenset[ReasonCode] = frozenset(
-    {"job_failing", "source_silent", "run_cannot_begin", "store_unreachable"}
+    {"job_failing", "source_silent", "run_cannot_begin", "store_unreachable", "store_replaced"}
 )
 _CONTACTS = {source.name: source.access_contact or source.website for source in SOURCES}
 
@@ -49,8 +49,8 @@ def current_subjects(
     checked the store. Raises StoreUnavailableError.
     """
     snapshot = take_snapshot(service)
-    if snapshot.store == "unreachable":
-        raise StoreUnavailableError("the store does not answer")
+    if snapshot.store in {"unreachable", "replaced"}:
+        raise StoreUnavailableError(f"the store is {snapshot.store}")
     found = reasons(snapshot)
     if snapshot.store == "damaged":  # what its other values show may be wrong: it stays as it was reported
         damaged = [_subject(reason) for reason in found if reason.code == "store_damaged"]

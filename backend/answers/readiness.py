@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,7 @@ from backend.scheduler.runner import BlockedJob
 from backend.scheduler.scheduler import is_alive
 from backend.storage.database import Trouble
 from backend.storage.run_records import FailureStreak
+from backend.storage.store_identity import store_identity
 
 ReasonCode = Literal[
     "store_unreachable",
@@ -39,6 +40,7 @@ ReasonCode = Literal[
     "disk_full",
     "sites_file_broken",
     "clock_off",
+    "backup_overdue",
 ]
 
 FAILED_RUNS = 3
@@ -98,6 +100,8 @@ class Snapshot:
     disk_full: Trouble | None = None
     sites_problem: Trouble | None = None
     clock_offset: ClockOffset | None = None
+    backed_up_at: datetime | None = None
+    backup_max_age: timedelta | None = None
 
 
 def take_snapshot(service: ServiceParts) -> Snapshot:
@@ -106,12 +110,15 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
     streaks: list[FailureStreak] = []
     silent: dict[str, datetime] = {}
     ages: list[SourceFreshness] = []
+    backed_up_at: datetime | None = None
     store: Literal["reachable", "unreachable", "damaged", "replaced"] = "reachable"
     try:
         service.ledger.require_same_store()
         streaks = [streak for job in service.runner.jobs if (streak := service.ledger.failure_streak(job))]
         silent = service.ledger.silent_sources(enabled)
         ages = freshness(service, service.ledger.newest_data())
+        with service.database.read() as connection:
+            backed_up_at = store_identity(connection).backed_up_at
     except StoreReplacedError:
         store = "replaced"
     except StoreDamagedError:
@@ -144,6 +151,8 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
         disk_full=service.database.full,
         sites_problem=service.site_list.look(),
         clock_offset=service.clock_watch.offset(),
+        backed_up_at=backed_up_at,
+        backup_max_age=timedelta(hours=hours) if (hours := service.settings.backup_max_age_hours) else None,
     )
 
 
@@ -290,6 +299,17 @@ def _about_the_machine(snapshot: Snapshot) -> list[StateReason]:
                 sentence=snapshot.clock_offset.in_words(),
                 since=None,
                 what_to_do=SET_THE_CLOCK,
+            )
+        )
+    age = None if snapshot.backed_up_at is None else snapshot.now - snapshot.backed_up_at
+    if age is not None and snapshot.backup_max_age is not None and age > snapshot.backup_max_age:
+        state_reasons.append(
+            StateReason(
+                code="backup_overdue",
+                sentence=f"The newest backup is {in_words(age.total_seconds())} old;"
+                f" {in_words(snapshot.backup_max_age.total_seconds())} is the limit.",
+                since=snapshot.backed_up_at,
+                what_to_do="Run meteo-score backup, and see why its timer or cron job did not.",
             )
         )
     return state_reasons

@@ -86,6 +86,19 @@ async def require_operator(service: ServiceDep, access: AccessDep) -> None:
         )
 
 
+async def require_metrics(service: ServiceDep, access: AccessDep) -> None:
+    """Raise 401 for a request without a token, and 403 for one whose token may not read the metrics."""
+    if access is None:
+        _require_token(service)
+        raise HTTPException(
+            401, "The metrics need a token: meteo-score token new prometheus --read-metrics.", CHALLENGE
+        )
+    if not access.rights & {Right.READ_METRICS, Right.OPERATE}:
+        raise HTTPException(
+            403, f"The token {access.name!r} may not read the metrics: make one with --read-metrics."
+        )
+
+
 def _require_token(service: ServiceParts) -> None:
     if service.settings.admin_token is None:
         raise HTTPException(

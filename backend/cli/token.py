@@ -30,15 +30,26 @@ def new(
     operate: Annotated[
         bool, typer.Option("--operate", help="The token starts, pauses and resumes jobs.")
     ] = False,
+    read_metrics: Annotated[
+        bool, typer.Option("--read-metrics", help="The token reads /metrics, for Prometheus.")
+    ] = False,
 ) -> None:
     """Make a token and print it, once. The store has its hash only."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
         raise ConfigError(f"NAME={name!r}: must be small letters, digits, points and hyphens, at most 64")
     rights = frozenset(
-        right for right, given in ((Right.READ_WITHHELD, read_withheld), (Right.OPERATE, operate)) if given
+        right
+        for right, given in (
+            (Right.READ_WITHHELD, read_withheld),
+            (Right.OPERATE, operate),
+            (Right.READ_METRICS, read_metrics),
+        )
+        if given
     )
     if not rights:
-        raise ConfigError("a token needs a right: add --read-withheld, --operate, or both")
+        raise ConfigError(
+            "a token needs a right: add --read-withheld, --operate or --read-metrics, or several of them"
+        )
     token = new_token()
     entry = NamedToken(name=name, hash=token_hash(token.encode()), rights=rights, created_at=utc_now())
     with opened(context).migrated().database.write() as connection:

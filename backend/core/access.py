@@ -14,6 +14,7 @@ class Right(StrEnum):
 
     READ_WITHHELD = "read-withheld"
     OPERATE = "operate"
+    READ_METRICS = "read-metrics"
 
 
 @dataclass(frozen=True, slots=True)

@@ -354,6 +354,7 @@ class Settings(EnvironmentSettings):
         )
     )
     data_dir: Path = Field(default_factory=lambda: user_data_path("meteo-score", appauthor=False))
+    backup_max_age_hours: Annotated[int, Field(ge=0, le=87_600)] = 48  # 0: no limit
     keep_payloads_days: Annotated[int, Field(ge=0, le=3650)] = 14
     sites_file: Path = Field(default_factory=default_sites_file)
     sites_from: Literal["file", "database"] = "file"

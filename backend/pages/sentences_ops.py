@@ -112,6 +112,10 @@ def problem(words: Language, code: str) -> tuple[str, str]:
             words.gettext("The clock of the machine is wrong"),
             words.gettext("Set it and keep it set: timedatectl set-ntp true."),
         ),
+        "backup_overdue": (
+            words.gettext("The newest backup is too old"),
+            words.gettext("Run meteo-score backup, and see why its timer or cron job did not."),
+        ),
     }
     return known.get(code, (code.replace("_", " "), ""))
 

@@ -235,6 +235,11 @@ class StoreQueries:
         self, stations: Collection[str], now: datetime, age: timedelta
     ) -> dict[str, datetime | None]:
         """Return those of `stations` without a reading younger than `age`, each with its last one, if any."""
+        newest = self.newest_readings(stations)
+        return {station: last for station, last in newest.items() if last is None or last < now - age}
+
+    def newest_readings(self, stations: Collection[str]) -> dict[str, datetime | None]:
+        """Return the time of the newest reading of each of `stations`, None before its first one."""
         query = sa.select(t.station.c.code, t.station.c.newest)
         with self.database.read() as connection:
             newest = {
@@ -242,12 +247,7 @@ class StoreQueries:
                 for chunk in chunks(stations)
                 for row in connection.execute(query.where(t.station.c.code.in_(chunk)))
             }
-        silent: dict[str, datetime | None] = {}
-        for station in stations:
-            last = newest.get(station)
-            if last is None or last < now - age:
-                silent[station] = last
-        return silent
+        return {station: newest.get(station) for station in stations}
 
 
 # --- Parts of queries --------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The routes of the API, in the order of its documentation."""
 
-from backend.api.routes import data, docs, forecast, health, scheduler, scores, sites, verification
+from backend.api.routes import data, docs, forecast, health, metrics, scheduler, scores, sites, verification
 
 ROUTERS = (
     scheduler.router,
@@ -10,5 +10,6 @@ ROUTERS = (
     forecast.router,
     verification.router,
     health.router,
+    metrics.router,
     docs.router,
 )

@@ -19,6 +19,7 @@ from backend.main import Service
 from backend.scheduler.config import OBSERVATIONS
 from backend.storage.alerts import GIVEN_UP_AFTER, AlertStore
 from backend.storage.run_records import SourceRun
+from backend.storage.store_identity import note_backup
 from backend.tests.support.receiver import Receiver, receiving
 from backend.tests.support.served import NOW, SITES, fill, make_service, served
 from backend.tests.support.waiting import until
@@ -162,6 +163,19 @@ def test_missed_slots_are_one_problem_for_a_day(make: Make, receiver: Receiver) 
     run(service)
     assert look(service) == []
     assert "no process ran the slots of 15 09:10, 15 10:10 UTC." in messages(receiver)[0]["message"]
+
+
+def test_a_backup_that_is_overdue_is_a_problem_until_the_next(make: Make) -> None:
+    service = make()
+    run(service, newest=None)
+    with service.database.write() as connection:
+        note_backup(connection, NOW - 47 * HOUR)
+    assert look(service) == []
+    later(service, 2 * HOUR)
+    assert look(service) == ["backup_overdue"]
+    with service.database.write() as connection:
+        note_backup(connection, service.clock())
+    assert look(service) == []
 
 
 def test_a_high_share_of_rejected_values_is_a_problem(make: Make) -> None:

@@ -55,6 +55,7 @@ UNWELL: dict[ReasonCode, Snapshot] = {
     "disk_full": replace(FINE, disks=[Disk("the store", DISK_FULL_BYTES - 1)]),
     "sites_file_broken": replace(FINE, sites_problem=Trouble(NOW - HOUR, "/srv/sites.toml, line 3")),
     "clock_off": replace(FINE, clock_offset=ClockOffset(3660.0, 3, 4)),
+    "backup_overdue": replace(FINE, backed_up_at=NOW - 49 * HOUR, backup_max_age=48 * HOUR),
 }
 
 
@@ -73,6 +74,12 @@ def test_two_failed_runs_are_no_reason_and_a_full_disk_is_one_reason_per_cause()
     assert codes(replace(FINE, streaks=[FailureStreak(FORECASTS, 2, NOW)])) == []
     full = replace(FINE, disk_full=Trouble(NOW, "database or disk is full"))
     assert [(reason.code, reason.since) for reason in reasons(full)] == [("disk_full", NOW)]
+
+
+def test_a_backup_is_overdue_only_after_a_first_one_and_within_its_limit() -> None:
+    assert codes(replace(FINE, backup_max_age=48 * HOUR)) == []
+    assert codes(replace(FINE, backed_up_at=NOW - 47 * HOUR, backup_max_age=48 * HOUR)) == []
+    assert codes(replace(FINE, backed_up_at=NOW - 1000 * HOUR)) == [], "BACKUP_MAX_AGE_HOURS=0"
 
 
 def test_every_code_has_a_section_with_the_steps() -> None:
