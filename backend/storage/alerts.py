@@ -86,7 +86,7 @@ class AlertStore:
             now = clock_of(connection)
             mine = {"owner": self.owner, "until": now + seconds}
             if row is None:
-                connection.execute(sa.insert(turn).values(id=1, **mine))
+                connection.execute(sa.insert(turn).values(mine))
                 return True
             # A lease that ends further ahead than any was written under a clock that was ahead.
             live = now < row.until <= now + 2 * seconds and not is_dead(row.owner)

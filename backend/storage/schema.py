@@ -667,7 +667,6 @@ Index("ix_alert_message_created_at", alert_message.c.created_at)
 alert_turn = Table(  # the process that watches the state: one row
     "alert_turn",
     metadata,
-    Column("id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("owner", SafeString, nullable=False),
+    Column("owner", SafeString, primary_key=True),
     Column("until", Float, nullable=False),  # real time, as of the leases of runs
 )

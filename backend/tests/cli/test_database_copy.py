@@ -12,6 +12,7 @@ from typer.testing import Result
 
 from backend.core.records import Rejected
 from backend.storage import schema as t
+from backend.storage.alerts import AlertStore, Message
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.queries import StoreQueries
@@ -81,6 +82,7 @@ def test_afterwards_the_store_goes_on_in_the_target(make_url: MakeUrl, kind: str
     assert store.add_observations(observations(reading(9, station="ffvl:9"), rejected=(new,))) == 1
     with store.database.write() as connection:
         note_replaced(connection, [A_REPLACED_VALUE])
+    AlertStore(store.database).add_digest(NOW + DAY, NOW + DAY, ["another"], lambda _: Message("t", "b"))
     for name, table in contents(target).items():
         if "id" in t.metadata.tables[name].c:
             assert table[-1][0] > last[name]

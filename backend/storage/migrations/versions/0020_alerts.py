@@ -34,8 +34,7 @@ def upgrade() -> None:
     op.create_index("ix_alert_message_created_at", "alert_message", ["created_at"])
     op.create_table(
         "alert_turn",
-        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("owner", sa.String(), nullable=False),
         sa.Column("until", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_turn")),
+        sa.PrimaryKeyConstraint("owner", name=op.f("pk_alert_turn")),
     )
