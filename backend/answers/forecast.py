@@ -85,7 +85,9 @@ def forecast_answer(
             )
         )  # fmt: skip
         found = {parameter: _of_row(row, history, limits) for parameter, row in rows.items()}
-        chance_of_the_day = day_chance(rows, history, limits)
+        chance_of_the_day = day_chance(
+            rows, {} if history is None else {each: history.errors(each) for each in WINDS}, limits
+        )
         for parameter in WINDS:
             found.setdefault(parameter, _without_values(parameter, ForecastState.NO_MODEL))
     else:

@@ -24,6 +24,7 @@ from backend.answers.announced import (
 )
 from backend.answers.base import ApiModel
 from backend.answers.freshness import SourceFreshness, freshness
+from backend.answers.issued_history import DayChance, day_chances
 from backend.answers.service import ReadingParts, ServiceParts
 from backend.answers.site_records import judged_sites, renew_records
 from backend.answers.trust import Judgement, Trust, TrustedModel, trusted
@@ -85,6 +86,9 @@ class HomeRow(ApiModel):
     run_age_seconds: float | None
     run_stale: bool
     station: HomeStation | None = Field(description="null if the site has no public station")
+    day_chance: DayChance | None = Field(
+        None, description="of more than a limit, where the corrected forecast is shown"
+    )
 
 
 class ShownRun(ApiModel):
@@ -166,9 +170,19 @@ def home_answer(service: ServiceParts, question: HomeQuestion, withheld: Withhol
         wind_limit=question.wind_limit,
         gust_limit=question.gust_limit,
     )
+    chances = day_chances(
+        service,
+        [site for site, _ in shown],
+        day,
+        withheld,
+        wind_limit=question.wind_limit,
+        gust_limit=question.gust_limit,
+    )
     ages = _Ages(service, judgements.values())
     rows = [
-        _row(site, distance, question, announced[site.id], judgements[site.id], ages)
+        _row(site, distance, question, announced[site.id], judgements[site.id], ages).model_copy(
+            update={"day_chance": chances.get(site.id)}
+        )
         for site, distance in shown
     ]
     used = {each.model for row in rows if row.trust for each in (row.trust.wind, row.trust.gust) if each}

@@ -5,10 +5,13 @@ From them come the chances of a coming day and how often intervals held. Late fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from itertools import groupby
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from pydantic import Field
@@ -18,7 +21,7 @@ from backend.answers.question import load, make_question
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding
 from backend.core.issued import Audience, GateState, IssuedForecast
-from backend.core.local_time import HOUR, date_of, day_number, local_moment
+from backend.core.local_time import HOUR, date_of, day_number, local_day, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site, network_of
 from backend.forecast.cells import CLASSES, PLACES, Bools, Floats, to_cells
@@ -26,7 +29,8 @@ from backend.forecast.gate import GATED_DAYS
 from backend.forecast.interval import WINDOW, chance_of_day, chance_of_hour
 from backend.forecast.verification import DayMean, over_days
 from backend.scoring.grid import CLOCK, SCALE, Hours, Integers, clock_hours, present
-from backend.scoring.views import DecisionView
+from backend.scoring.views import DECISION_VIEWS, DecisionView
+from backend.storage.database import Database
 from backend.storage.issued import issued_forecasts
 
 WINDS = (Parameter.WIND_SPEED, Parameter.WIND_GUST)
@@ -71,23 +75,6 @@ class IssuedHistory:
         """Return the chance of more than `limit` in each cell of a coming day, (8, 4), and its days."""
         chance, days = chance_of_hour(values[None], self.errors(parameter)[None], limit)
         return chance[0], days[0]
-
-    def chance_of_day(
-        self, values: Cells, limits: Mapping[Parameter, float], hours: Bools
-    ) -> tuple[int, int] | None:
-        """Return on how many past days, of how many, the errors of that day would exceed a limit.
-
-        Of `values` in any of `hours`, (8, 4), mean wind and gust together. None without a past day.
-        """
-        asked = list(values)
-        chance, count = chance_of_day(
-            [values[parameter][None] for parameter in asked],
-            [self.errors(parameter)[None] for parameter in asked],
-            [limits[parameter] for parameter in asked],
-            hours,
-        )
-        days = int(count[0])
-        return (round(float(chance[0]) * (days + 2) - 1), days) if days else None
 
 
 class DayChance(ApiModel):
@@ -239,26 +226,29 @@ def cells_of(row: IssuedForecast) -> Floats:
 
 def day_chance(
     rows: Mapping[Parameter, IssuedForecast],
-    history: IssuedHistory | None,
+    errors: Mapping[Parameter, Floats],
     limits: Mapping[Parameter, float],
 ) -> DayChance | None:
     """Return the chance of a day from whole past days: wind and gust, or the wind alone without gusts.
 
-    None unless all of `rows` with a limit may be shown, if only on trial. `limits` in km/h.
+    `errors`: (days, 8, 4) of past days, wind and gust on the same days. `limits` in km/h. None without a past
+    day, and unless all of `rows` with a limit may be shown, if only on trial.
     """
     parameters = [parameter for parameter in WINDS if parameter in rows]
-    if history is None or Parameter.WIND_SPEED not in rows:
+    if Parameter.WIND_SPEED not in rows or not errors:
         return None
     if any(rows[parameter].hours.state not in SHOWN_STATES for parameter in parameters):
         return None
-    counted = history.chance_of_day(
-        {parameter: cells_of(rows[parameter]) for parameter in parameters},
-        limits,
+    share, count = chance_of_day(
+        [cells_of(rows[parameter])[None] for parameter in parameters],
+        [errors[parameter][None] for parameter in parameters],
+        [limits[parameter] for parameter in parameters],
         cells_of_hours(Hours.FLYING),
     )
-    if counted is None:
+    days = int(count[0])
+    if not days:
         return None
-    above, days = counted
+    above = round(float(share[0]) * (days + 2) - 1)
     first, last = Hours.FLYING.ends
     return DayChance(
         parameters=parameters,
@@ -268,3 +258,62 @@ def day_chance(
         n_days=days,
         chance=chance(above, days) if days >= GATED_DAYS else None,
     )
+
+
+# --- The errors of many sites are kept in the process -----------------------------------------------------
+
+_MOST_KEPT = 500
+"""Sites whose errors are kept: 46 kB each."""
+
+_FRESH = timedelta(minutes=10)
+"""Age up to which errors serve, also if a late reading has changed a past day since."""
+
+_kept: WeakKeyDictionary[Database, OrderedDict[Hashable, tuple[datetime, dict[Parameter, Floats]]]]
+_kept = WeakKeyDictionary()
+_lock = Lock()
+
+
+def day_chances(
+    service: ReadingParts,
+    sites: Sequence[Site],
+    day: date,
+    withheld: Withholding,
+    *,
+    wind_limit: float,
+    gust_limit: float,
+) -> dict[str, DayChance]:
+    """Return the chance of a day by site id, where the corrected forecast is shown; limits in km/h.
+
+    Raises StoreUnavailableError.
+    """
+    now, found = service.clock(), {}
+    limits = {Parameter.WIND_SPEED: wind_limit, Parameter.WIND_GUST: gust_limit}
+    with _lock:
+        kept = _kept.setdefault(service.database, OrderedDict())
+    rows_of = newest_issued(service, sites, day, withheld)
+    for site in sites:
+        rows = {parameter: row for parameter, row in rows_of[site.id].items() if parameter in WINDS}
+        wind = rows.get(Parameter.WIND_SPEED)
+        if wind is None or wind.hours.station is None:
+            continue
+        if any(row.hours.state != GateState.SHOWN for row in rows.values()):
+            continue
+        view = next(each for each in DECISION_VIEWS if each.number == wind.view)
+        last = local_day(wind.decision_time) - 1
+        asked = (site, wind.hours.station, view, wind.audience, last, withheld)
+        key = (*asked[:-1], withheld.key)
+        with _lock:
+            entry = kept.get(key)
+        if entry is None or abs(now - entry[0]) > _FRESH:  # the clock of a demo may be set back
+            history = issued_history(service, *asked)
+            errors = {} if history is None else {each: history.errors(each) for each in WINDS}
+            entry = now, errors
+        with _lock:
+            kept[key] = entry
+            kept.move_to_end(key)
+            while len(kept) > _MOST_KEPT:
+                kept.popitem(last=False)
+        of_day = day_chance(rows, entry[1], limits)
+        if of_day is not None:
+            found[site.id] = of_day
+    return found

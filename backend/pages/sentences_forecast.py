@@ -244,6 +244,21 @@ class ForecastWords:
         }
 
 
+def chance_item(page: Page, of: DayChance, limit: float, gust_limit: float) -> str:
+    """Return the chance of a day in few words: "more than 25 km/h or 35 in gusts: 23 %"."""
+    words = page.language
+    share = (
+        words.gettext("%(above)s of %(days)s days")
+        % {"above": words.number(of.days_above), "days": words.number(of.n_days)}
+        if of.chance is None
+        else words.percent(of.chance)
+    )
+    return words.gettext("chance of more than %(limits)s: %(chance)s") % {
+        "limits": limits_words(page, of, limit, gust_limit),
+        "chance": share,
+    }
+
+
 def limits_words(page: Page, of: DayChance, limit: float, gust_limit: float) -> str:
     """Return the limits of a chance: "25 km/h, or 35 in gusts"."""
     wind = f"{page.speed(limit)}\N{NO-BREAK SPACE}{page.unit.symbol}"

@@ -13,6 +13,7 @@ from backend.pages.charts.render import png
 from backend.pages.media import respond_media
 from backend.pages.page import Page, PageDep
 from backend.pages.score_choices import score_parts
+from backend.pages.sentences_forecast import chance_item
 from backend.pages.site_card import site_card
 
 router = APIRouter(include_in_schema=False)
@@ -40,6 +41,7 @@ def embed(page: PageDep, site_id: SiteId) -> Response:
             "shown": card.shown,
             "credits": card.credits,
             "verdict": card.verdict,
+            "chance_item": chance_item,
             "embed_version": version(EMBED_STYLE),
         }
 

@@ -12,6 +12,7 @@ from backend.answers.home import HomeQuestion, home_answer, is_about_today, list
 from backend.pages.charts.style import COLOURS, model_index
 from backend.pages.choices import MOST_CHOSEN
 from backend.pages.page import Page, PageDep
+from backend.pages.sentences_forecast import chance_item
 from backend.pages.sentences_home import beacon_words, record_words, run_words, standing_words
 from backend.scoring.constants import LEAST_LIMIT, MOST_LIMIT, PRELIMINARY_DAYS
 
@@ -69,6 +70,7 @@ def home_values(page: Page, choices: HomeChoices, question: HomeQuestion) -> dic
         "record_words": record_words,
         "beacon_words": beacon_words,
         "run_words": run_words,
+        "chance_item": chance_item,
         "own": page.choices.sites,
         "model_number": lambda model: model_index(model) % COLOURS + 1,
         "least_days": PRELIMINARY_DAYS.value,

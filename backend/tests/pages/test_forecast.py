@@ -184,3 +184,37 @@ async def test_nothing_of_a_withheld_model_or_beacon_is_shown(tmp_path: Path) ->
             answer = await get(client, path)
             assert answer.status_code == 200
             assert "43" not in " ".join(corrected(parsed(answer)).split())
+
+
+# --- The list of sites, and the card for other pages ---------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/?s=grand-pre", "/embed/sites/grand-pre"])
+async def test_the_list_and_the_card_have_the_chance_of_the_day(tmp_path: Path, path: str) -> None:
+    """Four of 39 days have an hour too strong: 5 of 41, and not the 2.3 of 41 of the worst hour."""
+    service = shown(tmp_path)
+    async with served(service) as client:
+        page, french = [parsed(await get(client, path, code)) for code in ("en", "fr")]
+        answer = (await client.get(f"/api/v1/sites/{SITE}/forecast")).json()["dayChance"]
+    assert answer["chance"] == pytest.approx(5 / (PAST + 2))
+    assert "chance of more than 25 km/h or 35 in gusts: 12%" in text_of(page, ".chance")
+    assert "risque de plus de 25 km/h ou 35 en rafales : 12 %" in text_of(french, ".chance")
+
+
+@pytest.mark.parametrize("state", [GateState.TRIAL, GateState.CLOSED, GateState.VETO])
+async def test_the_list_and_the_card_have_no_chance_that_is_not_proven(
+    tmp_path: Path, state: GateState
+) -> None:
+    async with served(made(tmp_path, [*past(errors_at()), coming(VALUES, state=state)])) as client:
+        for path in ("/", f"/embed/sites/{SITE}"):
+            answer = await get(client, path)
+            assert answer.status_code == 200 and "chance of more" not in answer.text
+
+
+async def test_the_chance_in_the_list_follows_the_limits_and_the_record(tmp_path: Path) -> None:
+    service = made(tmp_path, [*past(errors_at()), coming(18.0)])
+    async with served(service) as client:
+        low, high = [text_of(parsed(await get(client, f"/?lim={limit}")), ".chance") for limit in (10, 40)]
+        foreign = await get(client, "/?lim=10&s=petit-col")
+    assert low.endswith("98%") and high.endswith("2%")
+    assert "chance of more" not in foreign.text
