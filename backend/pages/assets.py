@@ -1,9 +1,10 @@
-"""The style sheet and the script of the pages. A new version has a new address, as browsers cache the old."""
+"""The style sheet and the scripts of the pages. Each version has an address: browsers cache it."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import cache
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ WEB = Path(__file__).parents[1] / "web"
 
 STYLE = b"".join(file.read_bytes() for file in sorted((WEB / "styles").glob("*.css")))
 """All style sheets in one, in the order of their names: `base.css` is the first."""
+
+STYLE_HASH = f"'sha256-{b64encode(sha256(STYLE).digest()).decode()}'"
+"""The sheet as a source of a Content-Security-Policy: pages have it inline, and no other style."""
 
 _BASE = (WEB / "styles" / "base.css").read_bytes()
 EMBED_STYLE = _BASE[: _BASE.index(b"* { box-sizing")] + (WEB / "styles" / "alone" / "embed.css").read_bytes()

@@ -18,17 +18,18 @@ from backend.api.answer_cache import AnswerCache
 from backend.api.cache_headers import known_already, static_headers
 from backend.api.dependencies import ServiceDep
 from backend.api.prefix import path_of, public_path, root_of
-from backend.pages.assets import leaflet
+from backend.pages.assets import STYLE_HASH, leaflet
 from backend.pages.choices import Choices, Unit
 from backend.pages.language import LANGUAGES, Language, language, preferred_language
 from backend.pages.page_cache import PageCache, Rendered, page_response
 from backend.pages.rendering import render
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
+    f"default-src 'none'; style-src 'self' {STYLE_HASH}; script-src 'self';"
+    " img-src 'self' data:; connect-src 'self';"
     " manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy of a page: nothing inline, and nothing of another host."""
+"""The Content-Security-Policy of a page: nothing inline but the style sheet, and nothing of another host."""
 
 
 def policy_with_images(origin: str) -> str:

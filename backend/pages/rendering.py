@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from backend import __version__
 from backend.pages.assets import ICON, SCRIPT, STYLE, WEB, version
@@ -29,7 +30,7 @@ def _environment(language: Language) -> Environment:
     )
     environment.globals |= {
         "version": __version__,
-        "style_version": version(STYLE),
+        "style": Markup(STYLE.decode()),  # noqa: S704 - our own file
         "script_version": version(SCRIPT),
         "icon_version": version(ICON),
         "words": language,
