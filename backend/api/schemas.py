@@ -11,6 +11,7 @@ from backend.answers.base import ApiModel, WithheldSource
 from backend.answers.completeness import SourceCompleteness
 from backend.answers.freshness import SourceFreshness
 from backend.answers.readiness import StateReason
+from backend.answers.record_head import RecordHead
 from backend.answers.station_flags import StationFlag
 from backend.core.parameters import RULES, Parameter
 from backend.core.records import RunStatus, SourceStatus
@@ -127,6 +128,8 @@ class SchedulerStatus(ApiModel):
     enabled: bool = Field(description="SCHEDULER_ENABLED")
     last_forecast_collection: CollectionRun | None
     last_observation_collection: CollectionRun | None
+    last_issuing: CollectionRun | None = Field(description="of the corrected forecasts")
+    record: RecordHead | None = Field(description="of the issued forecasts; null before the first ones")
     current: list[CollectionRun]
     blocked: list[BlockedRun] = Field(description="runs that cannot start, as known to this process")
     freshness: list[SourceFreshness]

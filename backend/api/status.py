@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from backend.answers.freshness import freshness
+from backend.answers.record_head import record_head
 from backend.answers.service import ServiceParts
 from backend.api.schemas import (
     BlockedRun,
@@ -16,7 +17,7 @@ from backend.api.schemas import (
     ScheduledJob,
     SchedulerStatus,
 )
-from backend.scheduler.config import FORECASTS, ISSUING, JOB_NAMES, OBSERVATIONS, JobId
+from backend.scheduler.config import ALL_JOBS, ISSUING, JOB_NAMES, JobId
 from backend.scheduler.scheduler import is_alive, next_run_times
 from backend.storage.run_records import JobRun, run_as_dict
 
@@ -24,12 +25,14 @@ from backend.storage.run_records import JobRun, run_as_dict
 def scheduler_status(service: ServiceParts) -> SchedulerStatus:
     """Return the last runs, the current runs, and the age of each source's data."""
     snapshot = service.ledger.status_snapshot(service.runner.jobs, service.clock())
-    forecasts, observations = (snapshot.latest.get(job) for job in (FORECASTS, OBSERVATIONS))
+    forecasts, observations, issuing = (snapshot.latest.get(job) for job in ALL_JOBS)
     return SchedulerStatus(
         running=is_alive(),
         enabled=service.config.scheduler_enabled,
         last_forecast_collection=None if forecasts is None else public_run(forecasts),
         last_observation_collection=None if observations is None else public_run(observations),
+        last_issuing=None if issuing is None else public_run(issuing),
+        record=record_head(service.database, service.clock()),
         current=[public_run(run) for run in snapshot.current],
         blocked=[
             BlockedRun(job=blocked.job, scheduled_time=blocked.slot, since=blocked.since)

@@ -69,6 +69,10 @@ SUBCOMMANDS = {
         "backend.cli.alert",
         "Report new problems to ALERT_URLS, and show the open ones. Exit 1 if a message was not delivered.",
     ),
+    "verify-record": Subcommand(
+        "backend.cli.verify_record",
+        "Check the chains of the record of issued forecasts. Exit 1 if a row was changed or is missing.",
+    ),
     "runs": Subcommand(
         "backend.cli.runs",
         "Show the newest runs and how they ended, or one run in full.",
@@ -103,6 +107,7 @@ READING_COMMANDS = frozenset(
         *(
             "score",
             "forecast",
+            "verify-record",
             "verify",
             "runs",
             "config",

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from backend.answers.completeness import completeness
 from backend.answers.operation import flagged_values, rejected_values, stations_to_check, store_growth
 from backend.answers.readiness import reasons, take_snapshot
+from backend.answers.record_head import record_head
 from backend.answers.settings_in_force import as_written, settings_in_force
 from backend.api.problems import RETRY_AFTER_SECONDS
 from backend.api.status import collection_run, scheduled_jobs
@@ -117,4 +118,5 @@ def stored_state(page: Page, number: int) -> dict[str, Any]:
         "flagged": flagged_values(service),
         "stations": stations_to_check(service, sites),
         "growth": store_growth(service),
+        "record": record_head(service.database, service.clock()),
     }
