@@ -185,6 +185,6 @@ def day_chances(
     for parameter, each in of_winds.items():
         value, observed = (of[HISTORY:][:, flying] for of in (each.value, each.observed))
         above |= (observed > limits[parameter]).any(axis=1)
-        complete &= (np.isnan(value) | ~np.isnan(observed)).all(axis=1) & ~np.isnan(value).all(axis=1)
+        complete &= (np.isnan(value) | ~np.isnan(observed)).all(axis=1)
     happened = np.where(above, 1.0, np.where(complete, 0.0, np.nan))
     return Chances.of(np.where(known_days >= GATED_DAYS, chance, np.nan), happened)

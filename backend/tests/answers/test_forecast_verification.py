@@ -247,3 +247,18 @@ def test_of_several_sites_a_day_is_one_value(tmp_path: Path) -> None:
     assert (one.site, both.site, one.n_sites, both.n_sites) == ("grand-pre", None, 1, 2)
     assert wind_of(both).n_hours == 2 * wind_of(one).n_hours
     assert wind_of(both).mae == wind_of(one).mae
+
+
+def test_errors_at_another_station_are_in_no_chance(tmp_path: Path) -> None:
+    """The last 5 days are of another station, which has no 30 days behind it yet."""
+    stations = {code: {SPEED: 20.0 + noise(7)} for code in (FFVL, "romma:902")}
+    service = scored_site(tmp_path, {AROME: {SPEED: constant(DAYS, 20.0)}}, stations)
+    forecasts = [
+        an_issued_day("grand-pre", DAY + day, 20.0, station=FFVL if day < DAYS - 5 else "romma:902")
+        for day in range(DAYS)
+    ]
+    with service.database.write() as connection:
+        append_issued(connection, forecasts)
+    wind = wind_of(answer_of(cast(ReadingParts, service)))
+    assert wind.mae is not None and wind.chance is not None
+    assert (wind.mae.n_days, wind.chance.brier.n_days) == (DAYS, DAYS - 5 - 31)

@@ -11,6 +11,7 @@ from backend.core.clock import PARIS
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import Parameter
 from backend.core.records import Site
+from backend.core.registry import OWN_MODEL
 from backend.scoring.days.drift import drifts
 from backend.storage.database import Database
 from backend.tests.support.score_store import keep
@@ -44,8 +45,18 @@ def found(database: Database) -> list[tuple[str, Parameter, str, bool]]:
     return [(flag.station, flag.parameter, flag.reason, flag.excludes) for flag in flags]
 
 
-def kept(database: Database, wear: Grid, *, beside: Grid | None = None, warmer: float = 0.0) -> None:
-    """Keep 120 days of two models and a station that reads `wear` of the wind; `beside` is a second one."""
+def kept(
+    database: Database,
+    wear: Grid,
+    *,
+    beside: Grid | None = None,
+    warmer: float = 0.0,
+    ours: Grid | None = None,
+) -> None:
+    """Keep 120 days of two models and a station that reads `wear` of the wind; `beside` is a second one.
+
+    `ours` is the share of the wind that our own forecast announces, from nothing else than the past.
+    """
     wind, warmth = weather()
     noise = np.random.default_rng(2).normal(0, 2, wind.shape)
     forecast = {SPEED: wind + noise.clip(-3, 3), WARMTH: warmth + noise / 2}
@@ -54,6 +65,8 @@ def kept(database: Database, wear: Grid, *, beside: Grid | None = None, warmer: 
     if beside is not None:
         stations["romma:2"] = {SPEED: wind * beside[:, None], WARMTH: warmth}
     models = {"arome_0025": forecast, "icon_d2": {SPEED: wind * 1.3, WARMTH: warmth - 1}}
+    if ours is not None:
+        models[OWN_MODEL.name] = {SPEED: wind * ours[:, None]}
     keep(database, SITE, FIRST, models=models, stations=stations)
 
 
@@ -63,6 +76,11 @@ WORN = np.concatenate([np.linspace(1, 0.8, 90), np.linspace(0.55, 0.4, 30)])
 
 def test_a_wind_that_reads_less_and_less_is_a_question(database: Database) -> None:
     kept(database, WORN)
+    assert found(database) == [("ffvl:1", SPEED, "drift", False)]
+
+
+def test_our_own_forecast_that_learned_the_drift_does_not_hide_it(database: Database) -> None:
+    kept(database, WORN, ours=5 * WORN)
     assert found(database) == [("ffvl:1", SPEED, "drift", False)]
 
 
