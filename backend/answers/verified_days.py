@@ -63,12 +63,12 @@ def verified_days(
         rows = issued_forecasts(
             connection, [site.id], audience="public", view=view.number, first=begin, last=last
         )
-    by_station: dict[str, dict[tuple[Parameter, int], IssuedForecast]] = {}
-    for row in rows:  # of several methods at one decision the last one counts, as in the score days
-        station = row.hours.station
-        if station in site.stations and not row.is_late and is_public(row, withheld):
-            by_station.setdefault(station, {})[row.parameter, row.day] = row
-    counted = {key: station for station, of_station in by_station.items() for key in of_station}
+    # Of several methods at one decision the last one counts, as in the score days.
+    counted = {
+        (row.parameter, row.day): (row, row.hours.station)
+        for row in rows
+        if row.hours.station in site.stations and not row.is_late and is_public(row, withheld)
+    }
     samples = {
         station: load(
             service,
@@ -83,22 +83,14 @@ def verified_days(
                 most=last - begin + 1,
             ),
         )
-        for station in by_station
+        for station in {station for _, station in counted.values()}
     }
+    by_parameter: dict[Parameter, dict[int, tuple[IssuedForecast, Sample]]] = {}
+    for (parameter, day), (row, station) in counted.items():
+        by_parameter.setdefault(parameter, {})[day] = row, samples[station]
     clock = clock_hours(date_of(begin), last - begin + 1)
     return {
-        parameter: _of_parameter(
-            parameter,
-            {
-                day: (by_station[station][parameter, day], samples[station])
-                for (of_parameter, day), station in counted.items()
-                if of_parameter is parameter
-            },
-            clock,
-            begin,
-        )
-        for parameter in Parameter
-        if any(of_parameter is parameter for of_parameter, _ in counted)
+        parameter: _of_parameter(parameter, days, clock, begin) for parameter, days in by_parameter.items()
     }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scoringrules  # type: ignore[import-untyped]
 
+from backend.answers.forecast import forecast_answer
 from backend.answers.forecast_verification import (
     ParameterVerification,
     VerificationAnswer,
@@ -20,7 +21,7 @@ from backend.answers.forecast_verification import (
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import NOTHING, Withholding, withheld_from_public
 from backend.core.issued import LEVELS, IssuedForecast
-from backend.core.local_time import day_number
+from backend.core.local_time import date_of, day_number
 from backend.core.parameters import Parameter
 from backend.forecast.verification import at_all_levels
 from backend.scoring.grid import Hours
@@ -262,3 +263,36 @@ def test_errors_at_another_station_are_in_no_chance(tmp_path: Path) -> None:
     wind = wind_of(answer_of(cast(ReadingParts, service)))
     assert wind.mae is not None and wind.chance is not None
     assert (wind.mae.n_days, wind.chance.brier.n_days) == (DAYS, DAYS - 5 - 31)
+
+
+def test_the_forecast_states_the_same_share_that_held(tmp_path: Path) -> None:
+    """The card of a day and the verification of the days before it are one figure."""
+    service = service_of(
+        tmp_path,
+        [an_issued_day("grand-pre", DAY + day, 20.0) for day in range(DAYS + 1)],
+        {SPEED: 20.0 + noise(8, size=3.5)},
+    )
+    [site, *_] = service.sites()
+    tomorrow = date_of(DAY + DAYS)
+    shown = forecast_answer(
+        service, site, tomorrow, NOTHING, view=EVENING_BEFORE, limit=25.0, gust_limit=35.0
+    ).wind_speed.held
+    last = DAY + DAYS - 2  # of tomorrow's forecast, the day before its decision
+    wind = wind_of(
+        verification_answer(
+            service,
+            [site],
+            EVENING_BEFORE,
+            last - 89,
+            last,
+            NOTHING,
+            hours=Hours.ALL,
+            limit=25.0,
+            gust_limit=35.0,
+        )
+    )
+    assert shown is not None and wind.coverage is not None
+    assert shown.n_days == wind.coverage.n_days
+    assert (shown.share, shown.low, shown.high) == pytest.approx(
+        (wind.coverage.mean, wind.coverage.low, wind.coverage.high)
+    )
