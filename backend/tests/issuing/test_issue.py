@@ -11,13 +11,17 @@ import sqlalchemy as sa
 
 from backend.core.issued import GateState
 from backend.core.parameters import Parameter
+from backend.core.registry import OWN_MODEL
 from backend.forecast.experts import WIND
 from backend.forecast.gate import TRIAL_DAYS
 from backend.issuing.packing import UnitState
 from backend.issuing.units import replayed
+from backend.scoring.days.update import update
 from backend.storage import schema as t
+from backend.storage.days import forecast_columns
 from backend.storage.issued import chains
 from backend.storage.learning_days import Question, learning_days, saved_states
+from backend.storage.score_queries import model_ids
 from backend.tests.support.issuing_world import FIRST, TOMORROW, Hidden, IssuingWorld, at
 from backend.tests.support.stores import open_database
 
@@ -201,3 +205,21 @@ def test_a_decision_on_postgres_or_sqlite_is_the_same(database_url: str) -> None
 
 def test_a_time_that_is_no_decision_of_a_view_issues_nothing(world: IssuingWorld) -> None:
     assert list(world.issuer.batches(at(NEXT, 15))) == []
+
+
+def test_what_was_issued_and_scored_is_no_input_of_the_next_forecast(world: IssuingWorld) -> None:
+    """Our own forecast is in the score days, beside the models; the combination learns from these only."""
+    world.days(NEXT, 1)
+    update(world.database, at(NEXT + 1, 12))
+    world.days(NEXT + 1, 2)
+    update(world.database, at(NEXT + 3, 12))
+    with world.database.read() as connection:
+        own = model_ids(connection)[OWN_MODEL.name]
+        scored = forecast_columns(connection, 1, TOMORROW, FIRST, NEXT + 3)
+        learned = learning_days(connection, WIND_OF_TOMORROW, ["planfait"])["planfait", "ffvl:1"]
+    assert scored.day[scored.owner == own].tolist() == [NEXT + 1, NEXT + 2, NEXT + 3]
+    issued = [row.hours for day in range(NEXT + 1, NEXT + 4) for row in world.issued(day)]
+    assert len(issued) == 6
+    assert {run.model for hours in issued for run in hours.inputs} == {"arome", "icon"}
+    assert {name for day in learned for name in day.models.models} == {"arome", "icon"}
+    assert not any(expert.startswith(OWN_MODEL.name) for hours in issued for expert in hours.weights)
