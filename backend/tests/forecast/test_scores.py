@@ -40,6 +40,31 @@ def test_the_interval_has_the_ranks_of_split_conformal_prediction(days: int) -> 
     assert np.isnan(found[1]).all()
 
 
+def test_the_quantiles_of_one_hour_a_day_are_those_of_numpy() -> None:
+    errors = np.random.default_rng(4).gamma(2, 3, 40)
+    past_errors = np.full((40, 8, 4), np.nan)
+    past_errors[:, 2, 1] = errors
+    past = np.where(np.isnan(past_errors), np.nan, 10.0)
+    found = interval.dressed(np.full((8, 4), 10.0), past, past_errors, 0.0)[2, 0]
+    np.testing.assert_allclose(found, np.quantile(10 + errors, LEVELS, method="weibull"))
+
+
+def test_a_past_calm_stays_a_calm() -> None:
+    past, errors = np.full((2, 90, 8, 4), np.nan)
+    past[:, 0] = np.tile([1.0, 2.0, 3.0, np.nan], (90, 1))
+    errors[:, 0] = np.where(np.arange(90)[:, None] % 3 < 2, -past[:, 0], 4.0)  # two of three days are calm
+    found = interval.dressed(np.full((8, 4), 3.0), past, errors, 0.0)[0, 0]
+    assert (found[LEVELS < 0.66] == 0).all()
+    assert found[HIGH] == 7.0
+
+
+def test_of_few_days_the_newest_three_quarters_count() -> None:
+    errors = np.ones((4, 90, 8, 4))
+    counted = interval.newest(errors, np.array([10, 40, 100, 500]))
+    assert (~np.isnan(counted[:, :, 0, 0])).sum(axis=1).tolist() == [20, 30, 75, 90]
+    assert not np.isnan(counted[:, -20:]).any()
+
+
 def test_there_is_no_interval_below_nine_days_even_of_three_hours() -> None:
     past_errors = np.full((90, 8, 4), np.nan)
     past_errors[-8:, :, :3] = 1.0
