@@ -192,8 +192,11 @@ for _name, _subcommand in SUBCOMMANDS.items():
 def _print_version(requested: bool) -> None:
     if requested:
         from backend import __version__
+        from backend.core.build import commit
+        from backend.storage.database import revisions
 
-        typer.echo(f"meteo-score {__version__}")
+        facts = [f"commit {known}" if (known := commit()) else "", f"store {revisions()[-1]}"]
+        typer.echo(f"meteo-score {__version__} ({', '.join(filter(None, facts))})")
         raise typer.Exit
 
 
@@ -212,7 +215,12 @@ def _open(
     ] = False,
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print version, commit, store.",
+        ),
     ] = False,
 ) -> None:
     from backend.cli.context import CliContext

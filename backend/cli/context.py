@@ -84,10 +84,16 @@ class CliContext:
         _ = self.config  # a wrong setting of the schedule is an error of every command
         return ReadingService.make(self.settings)
 
-    def migrated(self) -> Service:
-        """Return the service with its store at this version. Raises ConfigError, StoreUnavailableError."""
-        if self.service.database.migrate():
-            print_text(f"New, empty store: {self.service.database.name}", err=True)
+    def migrated(self, *, confirmed: bool = False) -> Service:
+        """Return the service with its store at this version. Raises ConfigError, StoreUnavailableError.
+
+        `confirmed`: also upgrade an older store on PostgreSQL.
+        """
+        database = self.service.database
+        if database.migrate(confirmed=confirmed):
+            print_text(f"New, empty store: {database.name}", err=True)
+        if database.copied_to is not None:
+            print_text(f"The store was upgraded. As it was before: {database.copied_to}", err=True)
         return self.service
 
     def current(self) -> ReadingService:

@@ -27,12 +27,18 @@ app = typer.Typer(name="db", add_completion=False, help="The database of the ser
 
 
 @app.command()
-def upgrade(context: typer.Context) -> None:
+def upgrade(
+    context: typer.Context,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Upgrade a store on PostgreSQL: there is a backup of it.")
+    ] = False,
+) -> None:
     """Upgrade the store to this version of the program; create one if there is none.
 
-    The commands that write (serve, collect, backfill, import) also do this.
+    The commands that write (serve, collect, backfill, import) also do this for SQLite, after a copy of the
+    file beside it. A store on PostgreSQL is upgraded by this command alone, with --yes.
     """
-    service = opened(context).migrated()
+    service = opened(context).migrated(confirmed=yes)
     print_text(f"The store has this version: {service.database.name}")
 
 

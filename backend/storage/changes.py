@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from threading import Lock
 
-from backend.storage.database import Database, file_identity
+from backend.storage.database import Database
+from backend.storage.engines import file_identity
 
 
 class Changes:

@@ -16,7 +16,6 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL
 
 from backend.core.clock import Clock, utc_now
 from backend.core.errors import (
@@ -26,6 +25,7 @@ from backend.core.errors import (
     StoreUnavailableError,
 )
 from backend.storage.address import shown, sqlite_file, sqlite_url, usable_url
+from backend.storage.engines import file_identity, postgres_arguments, prepare_sqlite
 
 log = structlog.get_logger()
 
@@ -83,6 +83,9 @@ class Database:
         """Set when a write failed on a full disk; the next successful write clears it."""
         self.replaced: Trouble | None = None
         """Set when the store is not the one of before; it stays set until the end of the process."""
+        self.copied_to: Path | None = None
+        """The copy of a SQLite store that `migrate` made before it upgraded the tables."""
+        self._durable = durable
         self._file: tuple[int, int] | None = None
         self._clock = clock
         self._idle_timeout = f"{round(idle_timeout * 1000)}ms"
@@ -91,11 +94,11 @@ class Database:
         reader: dict[str, Any] = {"reader": True}
         if self.path is not None:
             self.engine = sa.create_engine(sqlite_url(self.path), pool_timeout=busy_timeout)
-            _prepare_sqlite(self.engine, self.path, durable=durable, busy_timeout=busy_timeout)
+            prepare_sqlite(self.engine, self.path, durable=durable, busy_timeout=busy_timeout)
         else:
             self.engine = sa.create_engine(
                 parsed,
-                connect_args=_postgres_arguments(parsed, durable=durable, busy_timeout=busy_timeout),
+                connect_args=postgres_arguments(parsed, durable=durable, busy_timeout=busy_timeout),
                 isolation_level="READ COMMITTED",  # independent of the server's default: write() needs it
                 pool_timeout=busy_timeout,
                 pool_pre_ping=True,  # replaces connections that a restart of the server closed
@@ -126,11 +129,13 @@ class Database:
         with self._translated(), self._reader.connect() as connection:
             yield connection
 
-    def migrate(self) -> bool:
+    def migrate(self, *, confirmed: bool = False) -> bool:
         """Update the tables to this version of the program; return True if the store is new.
 
-        Several processes may call it at the same time. Raises StoreUnavailableError, or ConfigError for a
-        database of a newer version.
+        Before an upgrade a SQLite store is copied to a file beside it (`copied_to`). A store on a server is
+        upgraded only if that is `confirmed`. Neither holds for a store that is not durable. Several processes
+        may call it at the same time. Raises StoreUnavailableError, or ConfigError for a database of a newer
+        version and for an upgrade that is not confirmed.
         """
         # Alembic takes as long to import as a command that only reads takes in all.
         from alembic import command
@@ -142,13 +147,15 @@ class Database:
         config.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
         with _MIGRATING, self.write() as connection:
             before = MigrationContext.configure(connection).get_current_revision()
+            if before in revisions()[:-1] and self._durable:
+                self._prepare_upgrade(str(before), confirmed)
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
             except CommandError as error:
                 raise ConfigError(
                     f"{self._setting}={self.name!r}: was made by a newer meteo-score, this one knows tables"
-                    f" up to {revisions()[-1]}: update the program ({error})"
+                    f" up to {revisions()[-1]}: {_newer_program(connection)} ({error})"
                 ) from error
             if before != revisions()[-1]:
                 from backend import __version__
@@ -174,6 +181,7 @@ class Database:
             version = (
                 None if is_new else connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
             )
+            program = _newer_program(connection)
         *older_ones, newest = revisions()
         if version is None:
             raise ConfigError(missing)
@@ -181,8 +189,37 @@ class Database:
             return
         older = version in older_ones
         what = f"is of version {version}, and this program needs {newest}"
-        do = f"run {upgrade}" if older else "update the program"
+        if older:
+            do = f"run {upgrade}" if self.path is not None else f"make a backup, then run {upgrade} --yes"
+        else:
+            do = program
         raise ConfigError(f"{self._setting}={self.name!r}: {what}: {do}")
+
+    def _prepare_upgrade(self, before: str, confirmed: bool) -> None:
+        """Copy a SQLite store before its upgrade, or require that the upgrade of another one is confirmed."""
+        newest = revisions()[-1]
+        if self.path is None:
+            if not confirmed:
+                raise ConfigError(
+                    f"{self._setting}={self.name!r}: is of version {before}, and this program needs {newest}:"
+                    " stop all services on it, make a backup (pg_dump), then run meteo-score db upgrade --yes"
+                )
+            return
+        from backend.storage.sqlite_copy import copy_sqlite
+
+        copy = self.path.with_name(f"{self.path.name}.before-{newest}")
+        draft = copy.with_name(f"{copy.name}.draft")
+        try:
+            draft.unlink(missing_ok=True)
+            draft.touch(0o600)
+            copy_sqlite(self.path, draft)
+            draft.replace(copy)
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"the store cannot be copied to {draft} before its upgrade: {error.strerror}"
+            ) from error
+        log.warning("store copied before its upgrade", copy=str(copy), version=before)
+        self.copied_to = copy
 
     def identity(self) -> object:
         """Return a value that identifies this database, independent of the address used to reach it.
@@ -263,6 +300,13 @@ def revisions() -> list[str]:
     return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
+def _newer_program(connection: sa.Connection) -> str:
+    """Return what to do about a store of a newer version: it records the program that upgraded it."""
+    known = sa.inspect(connection).has_table("store_identity")
+    program = connection.scalar(sa.text("SELECT program FROM store_identity")) if known else None
+    return f"use meteo-score {program} or later" if program else "update the program"
+
+
 def is_postgres(connection: sa.Connection) -> bool:
     """Return True for PostgreSQL, False for SQLite."""
     return connection.dialect.name == "postgresql"
@@ -318,64 +362,7 @@ def maybe_time(seconds: int | None) -> datetime | None:
     return None if seconds is None else from_epoch(seconds)
 
 
-# --- Settings of connections, and the errors of both drivers -----------------------------------------
-
-
-def _postgres_arguments(url: URL, *, durable: bool, busy_timeout: float) -> dict[str, Any]:
-    """Return the connection arguments for driver and server that the address does not set itself."""
-    options = [f"-c lock_timeout={max(1, round(busy_timeout * 1000))}"]  # milliseconds; 0 means no limit
-    if not durable:
-        options.append("-c synchronous_commit=off")
-    waits = {
-        "connect_timeout": max(2, round(busy_timeout)),  # seconds; psycopg's minimum is 2
-        # A machine that disappears sends nothing. Without keepalives the wait lasts hours; with these
-        # settings the connection is closed after about half a minute.
-        "keepalives_idle": 20,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 30_000,
-    }
-    ours: dict[str, Any] = {name: value for name, value in waits.items() if name not in url.query}
-    return ours | {"options": " ".join([*options, str(url.query.get("options", ""))])}
-
-
-def _prepare_sqlite(engine: sa.Engine, path: Path, *, durable: bool, busy_timeout: float) -> None:
-    @sa.event.listens_for(engine, "connect")
-    def _settle(connection: sqlite3.Connection, record: Any) -> None:
-        record.info["file"] = file_identity(path)
-        # The "begin" event below issues BEGIN; the driver must not open transactions by itself.
-        connection.isolation_level = None
-        for pragma in (
-            f"busy_timeout={round(busy_timeout * 1000)}",
-            "journal_mode=WAL",
-            f"synchronous={'FULL' if durable else 'OFF'}",
-            "foreign_keys=ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "checkout")
-    def _same_file(_connection: sqlite3.Connection, record: Any, _proxy: object) -> None:
-        # SQLite keeps writing into a file that was deleted or replaced, and those data are lost. This
-        # error makes the pool reconnect: to the file at that path, or with an error if there is none.
-        if record.info["file"] != file_identity(path):
-            raise sa.exc.DisconnectionError
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # BEGIN IMMEDIATE: a transaction that reads and then writes fails if another process wrote in
-        # between. Such a failure is immediate; the busy timeout does not apply.
-        reader = connection.get_execution_options().get("reader")
-        connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
-
-
-def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return a value that identifies a file, also after it was replaced by another; None without one."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
+# --- The errors of both drivers --------------------------------------------------------------------
 
 # DatabaseError itself, without its other subclasses: a damaged file. IntegrityError and the like are bugs.
 _STATES = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.DatabaseError)

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import subprocess
 import tarfile
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from backend.tests.support.commands import METEO_SCORE, SITE, outside, typed
 from backend.tests.support.damage import overwrite_pages
 from backend.tests.support.filled_store import MakeUrl, contents, fill
 from backend.tests.support.stores import PASSY, open_database, open_store, sqlite_url
-from backend.tests.support.waiting import HANG_SECONDS
+from backend.tests.support.waiting import HANG_SECONDS, wait_for
 
 KINDS = ("sqlite", "postgresql")
 SECRETS = {"ADMIN_TOKEN": "token-of-an-admin-1", "FFVL_API_KEY": "key-of-the-ffvl-2"}
@@ -298,9 +298,7 @@ def test_a_killed_restore_leaves_no_store_and_the_next_one_works(
     environment = {**outside(), "DATABASE_URL": url, "DATA_DIR": str(tmp_path)}
     draft = folder / ".meteo-score-backup" / "store.sqlite3"
     process = subprocess.Popen([METEO_SCORE, "restore", backup], env=environment, stdout=subprocess.DEVNULL)
-    while process.poll() is None and not draft.exists():
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.002)
+    wait_for(lambda: process.poll() is not None or draft.exists(), "the draft")
     process.kill()
     process.wait(HANG_SECONDS)
     if file_of(url).exists():  # it was done before the kill

@@ -26,7 +26,7 @@ from backend.core.clock import utc_now
 from backend.core.records import Failure, ForecastBatch, IncompletePart, Outside, Run, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
-from backend.storage.database import Database
+from backend.storage.database import Database, revisions
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import Claim, JobRun, SourceRun
 from backend.storage.store import Store
@@ -419,7 +419,10 @@ def test_config_shows_every_setting_in_force_under_its_name(alone: Environment) 
 
 
 def test_the_version_is_printed(alone: Environment) -> None:
-    assert typed("--version", alone).stdout == f"meteo-score {__version__}\n"
+    version = typed("--version", alone).stdout
+    assert re.fullmatch(
+        rf"meteo-score {__version__} \((commit [0-9a-f]{{12}}, )?store {revisions()[-1]}\)\n", version
+    )
 
 
 def test_a_settings_file_is_named_and_shown(alone: Environment, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_afterwards_the_store_goes_on_in_the_target(make_url: MakeUrl, kind: str
         note_replaced(connection, [A_REPLACED_VALUE])
     AlertStore(store.database).add_digest(NOW + DAY, NOW + DAY, ["another"], lambda _: Message("t", "b"))
     for name, table in contents(target).items():
-        if "id" in t.metadata.tables[name].c:
+        if "id" in t.metadata.tables[name].c and not name.startswith("alert_"):  # nothing alerts here
             assert table[-1][0] > last[name]
     values, _ = StoreQueries(store.database).forecasts(parameter=GUST)
     assert [(row.lead_minutes, row.value) for row in values] == [(300, 8), (360, 0)]

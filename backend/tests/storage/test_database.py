@@ -199,7 +199,7 @@ def test_an_upgrade_recognises_rejected_values_by_the_code_of_their_reason(bare_
         ):
             field = {"fingerprint": fingerprint, "raw": raw, "reason": reason, "time": time}
             connection.execute(sa.insert(t.rejected).values(row | field))
-    database.migrate()
+    database.migrate(confirmed=True)
     Store(database).add_observations(observations(rejected=(value, missing)))
 
     assert rows(database, t.rejected, "reason", "time") == [

@@ -223,7 +223,10 @@ def store_of(environment: Environment) -> Database:
 
 
 def contents(environment: Environment) -> dict[str, int]:
-    """Return how many rows each table of a store has; an unmade store has none."""
+    """Return how many rows each table of a store has; an unmade store has none.
+
+    The row by which any new store identifies itself does not count.
+    """
     database = store_of(environment)
     try:
         with database.read() as connection:
@@ -233,6 +236,7 @@ def contents(environment: Environment) -> dict[str, int]:
                 if table.name in made
                 else 0
                 for table in t.metadata.sorted_tables
+                if table is not t.store_identity
             }
     finally:
         database.close()

@@ -648,7 +648,6 @@ READING_CALLS = (
     call("config --json", **STORE),
     call("--demo import replaced"),
     call("--demo import replaced --json"),
-    call("--version"),
 )
 
 _DAYS = "--from 2026-06-08 --to 2026-06-19"
