@@ -266,7 +266,7 @@ def _update_scores(database: Database, now: datetime) -> None:
     except StoreUnavailableError as error:
         log.warning("scores not updated yet", reason=str(error))
         return
-    log.info(
+    log.debug(
         "scores updated",
         days=sum(report.days.values()),
         unsettled=len(report.unsettled),
@@ -391,7 +391,7 @@ async def _bring_up(
     try:
         await service.open_store()
     except ConfigError as error:
-        log.exception("the store cannot be used", reason=str(error))
+        log.critical("the store cannot be used", reason=str(error))
         return
     if before_schedule is not None:
         await before_schedule()

@@ -281,9 +281,10 @@ def _backfilled(batch: B) -> B:
 def as_failure(route: str, error: CollectorError) -> Failure:
     """Return an error as the Failure of a batch; log it here, where its traceback is available."""
     if isinstance(error, IncompleteError):
-        log.warning("run incomplete", route=route, url=error.url, reason=error.reason)
+        log.debug("run incomplete", route=route, url=error.url, reason=error.reason)
     elif not isinstance(error, PayloadMissingError):
-        log.error("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
+        # Expected, and many in an outage: the line about the source has the reason.
+        log.debug("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
     reason = one_line(error.reason, LONGEST_TEXT)
     return Failure(route=route, url=error.url, reason=reason, error=type(error).__name__)
 

@@ -54,18 +54,21 @@ class CatchUp:
     async def forever(self) -> None:
         """Check every job at once and then every `interval` seconds, until cancelled."""
         while True:
-            for job in self.runner.jobs:
-                try:
-                    await self.once(job)
-                    self.runner.blocked.pop(job, None)
-                except JobBusyError as busy:
-                    self.runner.blocked.pop(job, None)
-                    log.debug("catch-up has to wait", job=job, reason=str(busy))
-                except StoreUnavailableError as error:
-                    self.runner.note_blocked(job, None, error)
-                    log.warning("catch-up has to wait", job=job, reason=str(error))
+            await self.look()
             self._last_round = self._monotonic()
             await asyncio.sleep(self.interval)
+
+    async def look(self) -> None:
+        """Do one round for every job. A job that has to wait is noted, and is no error."""
+        for job in self.runner.jobs:
+            try:
+                await self.once(job)
+                self.runner.blocked.pop(job, None)
+            except JobBusyError as busy:
+                self.runner.blocked.pop(job, None)
+                log.debug("catch-up has to wait", job=job, reason=str(busy))
+            except StoreUnavailableError as error:
+                self.runner.note_blocked(job, None, error)
 
     async def once(self, job: JobId) -> int | None:
         """Start the run that is due for a job, if any, and record the missed ones; return its id.

@@ -282,7 +282,7 @@ async def _collect_one(
 ) -> SourceRun:
     tally = tallies.setdefault(source.name, Tally(source.name))
     if source.disabled is not None:
-        log.info("source disabled", source=source.name, reason=source.disabled)
+        log.debug("source disabled", source=source.name, reason=source.disabled)
         tally.ended = tally.outcome("disabled", source.disabled)
         return tally.ended
     tally.channel = channel = channel_for(source.name)
@@ -294,7 +294,7 @@ async def _collect_one(
             await asyncio.to_thread(tally.add, batch, needs)
             await deliver(batch)
     except SourceSlowError as error:
-        log.warning("source cut short", reason=str(error))
+        log.debug("source cut short", reason=str(error))
         tally.failures.append(Failure(route="", url="", reason=str(error), error=SourceSlowError.__name__))
     except Exception as error:
         # One of the project's two broad handlers: other sources continue after any bug of this one.
@@ -309,7 +309,9 @@ async def _collect_one(
         )
     status, reason = source_status(tally, source, None if needs.until else needs.now)
     outcome = tally.ended = tally.outcome(status, reason)
-    log.info(
+    # One line for a source that failed; the traces of its requests are in the run, and here at DEBUG.
+    write = log.warning if status in {"failed", "partial", "stale"} else log.debug
+    write(
         "source done",
         status=status,
         reason=reason,

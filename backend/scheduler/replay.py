@@ -83,7 +83,7 @@ async def _replay_source(
         needs = await asyncio.to_thread(archive.request_of, kept.run_id)
         answers = await asyncio.to_thread(archive.replay, kept.run_id, source.name)
     except (NotFoundError, ParseError) as error:
-        log.exception("payloads cannot be read", source=source.name, reason=str(error))
+        log.warning("payloads cannot be read", source=source.name, reason=str(error))
         failure = Failure(route="archive", url="", reason=str(error), error=type(error).__name__)
         return SourceRun(
             source=source.name, status="failed", reason=failure.reason, failures=(failure,), failed=1

@@ -191,14 +191,19 @@ class Runner:
             log.warning("slot has to wait", job=job, slot=slot, reason=str(busy))
         except StoreUnavailableError as error:
             self.note_blocked(job, slot, error)
-            log.exception("slot has to wait", job=job, slot=slot, reason=str(error))
 
     def note_blocked(self, job: JobId, slot: datetime | None, error: StoreUnavailableError) -> None:
-        """Record that a job cannot start, and since when; a successful claim clears it."""
+        """Record that a job cannot start, and since when; a successful claim clears it.
+
+        An outage is one line of the log, not one for each slot and each minute.
+        """
         before = self.blocked.get(job)
         since = self.clock() if before is None else before.since
         waiting = slot or (before.slot if before else None)
         self.blocked[job] = BlockedJob(job, waiting, since, str(error))
+        if before is None:
+            log.warning("slot has to wait", job=job, slot=slot, reason=str(error))
+        log.debug("slot still has to wait", job=job, slot=slot, exc_info=error)
 
     def request_for(
         self, job: JobId, sites: tuple[Site, ...], selection: Selection = EVERYTHING
@@ -258,7 +263,7 @@ class Runner:
         on_batch: OnBatch | None,
     ) -> JobRun:
         structlog.contextvars.bind_contextvars(run=claim.run_id, job=job)  # this task's own
-        log.info("run started", trigger=trigger, slot=slot, attempt=claim.epoch)
+        log.debug("run started", trigger=trigger, slot=slot, attempt=claim.epoch)
         if self._on_start is not None and selection == EVERYTHING:
             self._on_start(job, claim.run_id)
         began = time.monotonic()
@@ -282,7 +287,7 @@ class Runner:
         except LeaseLostError as lost:
             return await self._lost(claim, lost)
         except (ConfigError, StoreUnavailableError) as error:
-            log.exception("run failed", reason=str(error))
+            log.debug("run failed", exc_info=error)  # the line about its end has the reason
             status, note = "failed", str(error)
         except Exception as error:
             # The other of the project's two broad handlers: a bug is recorded as the reason of the failure.
@@ -423,13 +428,15 @@ class Runner:
             lost.append(error)
 
         async def renew() -> None:
+            write = log.warning
             while not lost:
                 await asyncio.sleep(self.ledger.lease / 3)
                 try:
                     await asyncio.to_thread(self.ledger.renew, claim)
                 except StoreUnavailableError as error:
                     # No reason to stop: a takeover by another process needs the store as well.
-                    log.warning("lease not renewed", reason=str(error))
+                    write("lease not renewed", reason=str(error))
+                    write = log.debug  # not again three times a lease
                 except LeaseLostError as error:
                     lose(error)
 

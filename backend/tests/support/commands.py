@@ -197,6 +197,7 @@ def running(*command: str | Path, environment: Environment, name: str = "output"
     At the end its whole process group is killed: a killed server would leave its workers behind.
     """
     folder = Path(environment["DATA_DIR"])
+    environment = {"LOG_LEVEL": "DEBUG"} | environment  # tests wait for lines about single sources
     output = folder / f"{name}.log"
     with output.open("wb") as file:
         process = subprocess.Popen(
