@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from backend.answers.announced import data_version
 from backend.answers.data_sources import data_sources_answer
+from backend.answers.forecast_example import ForecastExample
 from backend.answers.methods import methods_answer
 from backend.answers.verification_examples import verification_examples
 from backend.answers.worked_examples import worked_examples
@@ -38,6 +39,7 @@ def methodology(page: PageDep) -> Response:
             "k": {constant.name: constant.value for constant in method.constants},
             "examples": worked_examples(page.service, withheld),
             "issued": verification_examples(),
+            "corrected": ForecastExample(),
             "text": MethodWords(page),
         }
 

@@ -218,3 +218,14 @@ async def test_the_chance_in_the_list_follows_the_limits_and_the_record(tmp_path
         foreign = await get(client, "/?lim=10&s=petit-col")
     assert low.endswith("98%") and high.endswith("2%")
     assert "chance of more" not in foreign.text
+
+
+async def test_the_method_is_explained_with_figures_that_add_up(tmp_path: Path) -> None:
+    async with served(made(tmp_path, [])) as client:
+        english, french = [
+            text_of(parsed(await get(client, "/methodology", code)), "section[aria-labelledby=corrected]")
+            for code in ("en", "fr")
+        ]
+    assert "0.7 × 18 + 0.3 × 20 = 18.6" in english and "range is 13.6 to 24.6" in english
+    assert "(5 + 1) / (60 + 2) = 10%" in english
+    assert "0,7 × 18 + 0,3 × 20 = 18,6" in french and "(5 + 1) / (60 + 2) = 10" in french
