@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,17 @@ from backend.core.masking import MASKED, mask_of
 from backend.scheduler.config import OBSERVATIONS
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import SourceRun
-from backend.tests.support.commands import SITE, Environment, outside, store_of, typed
+from backend.tests.support.commands import (
+    METEO_SCORE,
+    SITE,
+    Environment,
+    outside,
+    running,
+    store_of,
+    typed,
+)
 from backend.tests.support.receiver import Receiver, receiving
+from backend.tests.support.waiting import wait_for
 
 SECRETS = ("hook-of-the-club", "a-pass-word", "6f1e7a38-3d3c")
 
@@ -110,3 +120,16 @@ def test_each_secret_part_of_an_address_is_masked(address: str, secrets: list[st
         assert secret not in mask(f"could not send to https://api.example/bot{secret}/send")
     for word in plain:
         assert word in mask(f"listening on {word}")
+
+
+@pytest.mark.parametrize("line", ["alert --test", "status"])
+def test_ctrl_c_during_a_request_that_hangs_leaves_no_traceback(
+    line: str, environment: Environment, receiver: Receiver
+) -> None:
+    receiver.held.clear()
+    there = environment | {"PORT": str(receiver.port)}
+    with running(METEO_SCORE, *line.split(), environment=there) as command:
+        wait_for(lambda: receiver.requests, "the request")
+        command.process.send_signal(signal.SIGINT)
+        assert command.wait() == 130
+        assert command.text() == "meteo-score: stopped\n"
