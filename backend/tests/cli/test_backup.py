@@ -17,6 +17,7 @@ from backend.storage.database import Database, revisions
 from backend.tests.support.commands import METEO_SCORE, SITE, outside, typed
 from backend.tests.support.damage import overwrite_pages
 from backend.tests.support.filled_store import MakeUrl, contents, fill
+from backend.tests.support.released_stores import unpacked
 from backend.tests.support.stores import PASSY, open_database, open_store, sqlite_url
 from backend.tests.support.waiting import HANG_SECONDS, wait_for
 
@@ -313,12 +314,7 @@ def test_a_killed_restore_leaves_no_store_and_the_next_one_works(
 def test_an_older_backup_is_upgraded_while_it_is_restored(tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.mkdir()
-    database = Database(sqlite_url(old))
-    database.migrate()
-    with database.write() as connection:
-        connection.exec_driver_sql("DROP TABLE store_identity")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0016'")
-    database.close()
+    unpacked("0.2.0", old)
     made = backed_up(sqlite_url(old), tmp_path / "backup.tar.gz")
     assert (made["revision"], made["store"], made["recordHead"]) == ("0016", None, None)
     restored(Path(made["file"]), sqlite_url(tmp_path / "new"))
