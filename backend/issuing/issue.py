@@ -31,6 +31,7 @@ from backend.forecast.cells import Floats, from_cells
 from backend.forecast.gate import GATED_DAYS, Reason, Stage, stage
 from backend.forecast.learning import METHOD, ForecastHours, State, issue
 from backend.issuing.arrived import AnnouncedDay, ArrivedReadings, announced, restarts
+from backend.issuing.deciding import decided
 from backend.issuing.packing import UnitState
 from backend.issuing.units import RULES, Unit, learned_with, replayed
 from backend.scoring.grid import SCALE, clock_hours
@@ -130,12 +131,12 @@ class Issuer:
                         unit = found.unit(site.id, station, first[site.id], values, hidden[0], day)
                         if unit is not None:
                             units.append(unit)
-                    yield from _issued(
-                        _Decision(question, decision, day, self.clock(), found.gate),
-                        units,
-                        readings,
-                        of_models,
-                    )
+                    of_question = _Decision(question, decision, day, self.clock(), found.gate)
+                    yield from _issued(of_question, units, readings, of_models)
+                    ids = [site.id for site in stations]
+                    weekly = decided(connection, question, ids, decision, found.gate)
+                    if weekly is not None:
+                        yield IssuedBatch(question=question, decision=weekly)
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,3 +223,21 @@ def test_what_was_issued_and_scored_is_no_input_of_the_next_forecast(world: Issu
     assert {run.model for hours in issued for run in hours.inputs} == {"arome", "icon"}
     assert {name for day in learned for name in day.models.models} == {"arome", "icon"}
     assert not any(expert.startswith(OWN_MODEL.name) for hours in issued for expert in hours.weights)
+
+
+def test_the_removal_of_a_site_and_the_retention_leave_the_record(world: IssuingWorld) -> None:
+    world.days(NEXT, 1)
+
+    def stored() -> list[int]:
+        tables = (t.issued_forecast, t.forecast_learning)
+        with world.database.read() as connection:
+            counts = (connection.execute(sa.select(sa.func.count()).select_from(table)) for table in tables)
+            return [count.scalar_one() for count in counts]
+
+    before = stored()
+    assert min(before) > 0
+    world.store.remove_site("planfait")
+    world.store.prune_rejected(world.now + timedelta(days=4000))
+    world.store.forget_times_ahead(world.now - timedelta(days=4000))
+    assert stored() == before
+    assert world.issued(NEXT + 1) != []
