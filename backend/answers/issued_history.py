@@ -175,10 +175,12 @@ def issued_history(
         parameter: np.where(present(measured), measured / SCALE, np.nan)
         for parameter, measured in sample.measured.items()
     }
+    stacked = np.array([[of[parameter] for parameter in Parameter] for of in parts.values()])
+    cells = cells_of_days(stacked, sample.clock)  # in one call: it looks for the days with other clocks
     return IssuedHistory(
         **{
-            name: {parameter: cells_of_days(values, sample.clock) for parameter, values in part.items()}
-            for name, part in parts.items()
+            name: dict(zip(Parameter, of_part, strict=True))
+            for name, of_part in zip(parts, cells, strict=True)
         }
     )
 
