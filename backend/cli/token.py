@@ -14,7 +14,9 @@ from backend.core.clock import utc_now
 from backend.core.errors import ConfigError
 from backend.storage.tokens import add_token, revoke_token, tokens
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(
+    name="token", add_completion=False, help="Named tokens for the API, each with its own rights."
+)
 
 Name = Annotated[str, typer.Argument(help="Who has the token: a person or a program, such as club-page.")]
 

@@ -15,6 +15,7 @@ import vl_convert
 
 from backend.pages.charts import drawing
 from backend.pages.charts.drawing_process import VEGA_LITE
+from backend.tests.support.waiting import HANG_SECONDS
 
 SPEC = {
     "data": {"values": [{"hour": 10, "wind": 12.5}, {"hour": 12, "wind": 25}]},
@@ -73,4 +74,4 @@ def test_the_process_ends_with_a_killed_parent(tmp_path: Path) -> None:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
 
-    child.wait(timeout=60)
+    child.wait(timeout=HANG_SECONDS)
