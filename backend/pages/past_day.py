@@ -13,7 +13,7 @@ from backend.core.clock import PARIS
 from backend.core.registry import MODELS
 from backend.pages.charts.day import DayChart
 from backend.pages.charts.render import svg
-from backend.pages.charts.style import COLOURS, model_index
+from backend.pages.charts.style import model_class
 from backend.pages.page import Page
 from backend.pages.sentences_site import SiteWords
 from backend.scoring.grid import Season
@@ -24,11 +24,11 @@ Kind = Literal["ok", "warn", "bad", "off"]
 
 @dataclass(frozen=True)
 class KeyEntry:
-    """A line of a chart: the model's name and the number of its colour."""
+    """A line of a chart: the model's name, and the class of the style sheet for its colour."""
 
     model: str
     name: str
-    colour: int
+    colour: str
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def key_of(models: set[str]) -> list[KeyEntry]:
     """Return models in the fixed order of their colours."""
     order = list(MODELS)
     return [
-        KeyEntry(model, model_name(model), model_index(model) % COLOURS + 1)
+        KeyEntry(model, model_name(model), model_class(model))
         for model in sorted(
             models, key=lambda name: (order.index(name) if name in MODELS else len(order), name)
         )

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 
 from backend.tests.support.browser import CHROMIUM
+from backend.tests.support.waiting import HANG_SECONDS
 from proofs.bench.lighthoused import CATEGORIES, points
 from proofs.bench.npm import node_modules
 from proofs.bench.page_service import mixed_paths
@@ -161,7 +162,7 @@ async def _under_load(
 
 async def _ask_each(address: str, paths: list[str]) -> None:
     """Ask for each page once, as the visitors of the minutes before did."""
-    async with httpx2.AsyncClient(base_url=address, timeout=120, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=address, timeout=HANG_SECONDS, trust_env=False) as client:
         for path in paths:
             (await client.get(path, headers={"Accept-Language": "en"})).raise_for_status()
 

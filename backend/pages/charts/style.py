@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.core.registry import MODELS
+from backend.scoring.names import is_ours
 
 Spec = dict[str, Any]
 """A Vega-Lite specification, or a part of one."""
@@ -44,11 +45,15 @@ def model_index(model: str) -> int:
 
 def model_colour(model: str) -> str:
     """Return the colour of a model, the same in every chart and table."""
+    if is_ours(model):
+        return OWN
     return f"var(--m{model_index(model) % COLOURS + 1})"
 
 
 def model_class(model: str) -> str:
     """Return the class of the style sheet that has the colour of a model."""
+    if is_ours(model):
+        return "m-own"
     return f"m{model_index(model) % COLOURS + 1}"
 
 

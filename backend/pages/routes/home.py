@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backend.answers.announced import data_version
 from backend.answers.home import HomeQuestion, home_answer, is_about_today, list_version
-from backend.pages.charts.style import COLOURS, model_index
 from backend.pages.choices import MOST_CHOSEN
 from backend.pages.page import Page, PageDep
 from backend.pages.sentences_forecast import chance_item
@@ -72,7 +71,6 @@ def home_values(page: Page, choices: HomeChoices, question: HomeQuestion) -> dic
         "run_words": run_words,
         "chance_item": chance_item,
         "own": page.choices.sites,
-        "model_number": lambda model: model_index(model) % COLOURS + 1,
         "least_days": PRELIMINARY_DAYS.value,
         "most_chosen": MOST_CHOSEN,
         "least_limit": LEAST_LIMIT.value,

@@ -25,6 +25,7 @@ from backend.storage.ledger import Ledger
 from backend.storage.store import Store
 from backend.tests.support.stores import open_database
 from backend.tests.support.worlds import PLANFAIT, HandClock
+from backend.tests.support.waiting import HANG_SECONDS
 
 EVENING = datetime(2026, 7, 15, 17, tzinfo=UTC)
 DAY = local_day(EVENING) + 1
@@ -96,7 +97,7 @@ def record(database: Database) -> list[IssuedForecast]:
 async def test_a_tick_issues_and_stores_the_forecasts_of_its_slot(database: Database) -> None:
     one = process(database, "one")
     await one.runner.tick(ISSUING)
-    await one.runner.drain(60)
+    await one.runner.drain(HANG_SECONDS)
     [issued] = record(database)
     assert (issued.decision_time, issued.day, issued.is_late) == (EVENING, DAY, False)
     [run] = one.runner.ledger.runs(job=ISSUING)
@@ -109,9 +110,9 @@ async def test_several_processes_issue_a_slot_once(database: Database) -> None:
     processes = [process(database, name) for name in ("one", "two", "three")]
     await asyncio.gather(*(each.runner.tick(ISSUING) for each in processes))
     for each in processes:
-        await each.runner.drain(60)
+        await each.runner.drain(HANG_SECONDS)
         await CatchUp(each.runner).once(ISSUING)
-        await each.runner.drain(60)
+        await each.runner.drain(HANG_SECONDS)
     assert len(record(database)) == 1
     assert sum(len(each.issuer.asked) for each in processes) == 1
 
@@ -133,7 +134,7 @@ async def test_after_a_pause_of_the_process_the_newest_decision_is_issued_late(d
     one.runner.ledger.note_schedule(ISSUING, one.runner.config.crontab(ISSUING), EVENING)
     one.clock.now = EVENING + timedelta(hours=19)  # the morning's and the noon's decision are over
     await CatchUp(one.runner).once(ISSUING)
-    await one.runner.drain(60)
+    await one.runner.drain(HANG_SECONDS)
     assert one.issuer.asked == [EVENING, EVENING + timedelta(hours=17)]
     late = {row.decision_time: row.is_late for row in record(database)}
     assert late == {EVENING: False, EVENING + timedelta(hours=17): True}
