@@ -2,7 +2,7 @@
 
     python -m proofs.soak [--days 30] [--seed N] [--database sqlite|postgresql]
 
-One process lives through all slots of the days: faults come and go at its upstreams, its GRIB worker is
+One process lives through all collections of the days: faults come and go at its upstreams, its GRIB worker is
 killed, runs are cancelled, the service sleeps through slots. docs/lab/reliability.md lists the assertions.
 """
 

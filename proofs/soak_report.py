@@ -18,7 +18,7 @@ from backend.core.config import Settings
 from backend.demo.backfill import SteppedClock, slots
 from backend.demo.process import Upstreams
 from backend.main import Service
-from backend.scheduler.config import JobId, SchedulerConfig
+from backend.scheduler.config import JOBS, JobId, SchedulerConfig
 from backend.storage.database import Database
 from backend.tests.support.postgres import running_postgres
 from proofs.fault_truth import SEED, Values, values
@@ -93,7 +93,7 @@ async def prove(
     days without faults; without it, such a store is made first.
     """
     start, clock = END - timedelta(days=days), SteppedClock()
-    due = slots(SchedulerConfig.load(), start, END)
+    due = slots(SchedulerConfig.load(), start, END, JOBS)
     steps = plan(due, seed)
     if undisturbed is None:
         undisturbed = await asyncio.to_thread(live_undisturbed, folder / "undisturbed", days, END, max_lead)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,9 +27,11 @@ class SteppedClock:
         return self.moment or utc_now()
 
 
-def slots(config: SchedulerConfig, start: datetime, end: datetime) -> list[tuple[datetime, JobId]]:
-    """Return every slot of all jobs after `start` and up to `end`, ordered by time."""
-    return sorted((slot, job) for job in ALL_JOBS for slot in config.slots(job, start, end))
+def slots(
+    config: SchedulerConfig, start: datetime, end: datetime, jobs: Sequence[JobId] = ALL_JOBS
+) -> list[tuple[datetime, JobId]]:
+    """Return every slot of `jobs` after `start` and up to `end`, ordered by time."""
+    return sorted((slot, job) for job in jobs for slot in config.slots(job, start, end))
 
 
 async def collect_days(

@@ -23,8 +23,8 @@ from backend.storage.issued import issued_forecasts
 from backend.storage.learning_days import Question, learning_days
 
 EVIDENCE_DAYS = 180
-"""Newest days that a decision rests on. Of 90 days the coverage is known to 3.0 to 3.6 points, and 3 are asked
-for: the gate would open and close again and again (docs/decisions/forecast-method.md)."""
+"""Newest days that a decision rests on. Of 90 days the coverage is known to 3.0 to 3.6 points, and 3 are
+asked for: the gate would open and close again and again (docs/decisions/forecast-method.md)."""
 
 SEED = 1
 """Of the randomised PIT."""

@@ -15,6 +15,7 @@ from backend.answers.coming_day import ComingDay, GivenWind, Headline, UnshownRe
 from backend.answers.service import ServiceParts
 from backend.answers.shapes import Ends
 from backend.answers.trust import Standing, Trust, TrustedModel
+from backend.main import create_app
 from backend.pages.choices import Choices, Unit
 from backend.pages.coming_card import ComingCard
 from backend.pages.page import make_page
@@ -41,9 +42,12 @@ def card(
     station_withheld: str | None = None,
     unit: Unit = Unit.KMH,
 ) -> ComingCard:
-    service = cast(ServiceParts, make_service(folder))
-    request = Request({"type": "http", "headers": [], "query_string": b"", "path": "/"})
-    page = make_page(request, service, Choices(lang="fr" if code == "fr" else "en", u=unit))
+    service = make_service(folder)
+    scope = {"type": "http", "headers": [], "query_string": b"", "path": "/", "app": create_app(service)}
+    request = Request(scope)
+    page = make_page(
+        request, cast(ServiceParts, service), Choices(lang="fr" if code == "fr" else "en", u=unit)
+    )
     wind = TrustedModel(
         model=AROME, name="AROME", standing=Standing.CLEARLY_BEST, average_error=4.0, n_days=41
     )

@@ -17,6 +17,7 @@ from backend.answers.now import AgainstAnnounced, AnnouncedNow, StationNow
 from backend.answers.service import ServiceParts
 from backend.answers.yesterday import HourPair
 from backend.core.parameters import Parameter
+from backend.main import create_app
 from backend.pages.choices import Choices
 from backend.pages.page import make_page
 from backend.pages.sentences_site import SiteWords
@@ -195,9 +196,12 @@ def a_reading(station: str = "ffvl:901") -> StationNow:
 
 
 def words_in(folder: Path, code: str) -> SiteWords:
-    service = cast(ServiceParts, make_service(folder))
-    request = Request({"type": "http", "headers": [], "query_string": b"", "path": "/"})
-    return SiteWords(make_page(request, service, Choices(lang="fr" if code == "fr" else "en")))
+    service = make_service(folder)
+    scope = {"type": "http", "headers": [], "query_string": b"", "path": "/", "app": create_app(service)}
+    request = Request(scope)
+    return SiteWords(
+        make_page(request, cast(ServiceParts, service), Choices(lang="fr" if code == "fr" else "en"))
+    )
 
 
 @pytest.mark.parametrize(

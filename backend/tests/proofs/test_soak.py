@@ -16,7 +16,7 @@ import pytest
 from backend.demo.backfill import slots
 from backend.demo.faults import Fault
 from backend.demo.upstreams.geosphere import LISTED
-from backend.scheduler.config import FORECASTS, SchedulerConfig
+from backend.scheduler.config import FORECASTS, JOBS, SchedulerConfig
 from backend.tests.support.worlds import (
     NOON,
     brings_a_run,
@@ -41,7 +41,7 @@ from proofs.soak_verdict import (
     stored_share,
 )
 
-DUE = slots(SchedulerConfig.load(), END - timedelta(days=30), END)
+DUE = slots(SchedulerConfig.load(), END - timedelta(days=30), END, JOBS)
 
 
 TWO_DAYS = {"days": 2, "max_lead": 12}

@@ -24,8 +24,8 @@ from backend.storage.learning_days import Question
 from backend.storage.ledger import Ledger
 from backend.storage.store import Store
 from backend.tests.support.stores import open_database
-from backend.tests.support.worlds import PLANFAIT, HandClock
 from backend.tests.support.waiting import HANG_SECONDS
+from backend.tests.support.worlds import PLANFAIT, HandClock
 
 EVENING = datetime(2026, 7, 15, 17, tzinfo=UTC)
 DAY = local_day(EVENING) + 1
