@@ -40,7 +40,10 @@ class Child:
         """Return its next line; raise RuntimeError with its errors if it has ended."""
         assert self._process.stdout is not None
         if line := self._process.stdout.readline():
-            result: dict[str, Any] = json.loads(line)
+            try:
+                result: dict[str, Any] = json.loads(line)
+            except ValueError as error:
+                raise RuntimeError(f"a measuring process printed another line: {line!r}") from error
             return result
         code = self._process.wait(PATIENCE_SECONDS)
         self._errors.seek(0)

@@ -211,6 +211,7 @@ def test_states_are_enumerated(document: dict[str, Any]) -> None:
 
 SHOWS_MORE = (
     *("/api/forecasts", "/api/observations", "/api/stations", "/api/v1/sites/"),
+    "/api/v1/forecast/verification",
     *("/api/scheduler/jobs", "/api/scheduler/runs"),
 )
 

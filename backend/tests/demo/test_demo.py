@@ -23,7 +23,7 @@ from backend.cli.app import READING_COMMANDS, SUBCOMMANDS, load
 from backend.demo.backfill import SteppedClock, slots
 from backend.demo.store import store_settings
 from backend.demo.weather import EQUALS
-from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
+from backend.scheduler.config import ALL_JOBS, FORECASTS, ISSUING, OBSERVATIONS, SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
@@ -67,7 +67,7 @@ def store(lived: Path) -> Database:
 
 def test_every_slot_of_the_day_was_a_success_of_every_source(store: Database) -> None:
     runs = Ledger(store).runs(limit=100)
-    assert len(runs) == 4 + 6
+    assert len(runs) == 4 + 6 + 3
     assert {run.status for run in runs} == {"success"}
     brought = {(run.job, source.source) for run in runs for source in run.sources if source.stored}
     assert brought == {
@@ -190,11 +190,18 @@ def test_a_fresh_demo_throws_no_database_away(tmp_path: Path) -> None:
     assert (tmp_path / "kept").exists()
 
 
-def test_slots_of_both_jobs_come_in_the_order_of_time() -> None:
+def test_slots_of_all_jobs_come_in_the_order_of_time() -> None:
     start = datetime(2026, 7, 15, 5, tzinfo=UTC)
     due = slots(SchedulerConfig.load(), start, start + timedelta(hours=6))
-    assert [(slot.hour, job) for slot, job in due] == [(6, FORECASTS), (8, OBSERVATIONS), (10, OBSERVATIONS)]
-    assert {job for _, job in slots(SchedulerConfig.load(), start, start + timedelta(days=1))} == set(JOBS)
+    assert [(slot.hour, job) for slot, job in due] == [
+        (6, FORECASTS),
+        (8, OBSERVATIONS),
+        (10, OBSERVATIONS),
+        (10, ISSUING),  # 12:00 in Paris
+    ]
+    assert {job for _, job in slots(SchedulerConfig.load(), start, start + timedelta(days=1))} == set(
+        ALL_JOBS
+    )
 
 
 def test_a_stepped_clock_returns_its_setting_or_the_time() -> None:
