@@ -66,8 +66,8 @@ def test_a_running_service_is_asked_and_after_its_death_the_store(
 ) -> None:
     with serving(environment) as service:
         port = address(service).rpartition(":")[2]
-        client = client_of(service)
-        wait_for(lambda: client.get("/api/ready").status_code == 200, "the service")
+        with client_of(service) as client:
+            wait_for(lambda: client.get("/api/ready").status_code == 200, "the service")
         there = environment | {"PORT": port}
         code, body = state(there)
         assert (code, body["status"], body["reasonsFrom"], body["noAnswer"]) == (0, "ready", "service", None)
