@@ -14,7 +14,7 @@ from backend.answers.station_flags import FLAG_LASTS
 from backend.core.errors import ConfigError, StoreUnavailableError
 from backend.core.records import network_of
 from backend.core.registry import SOURCES
-from backend.scheduler.config import JOB_NAMES, JOBS
+from backend.scheduler.config import ALL_JOBS, ISSUING, JOB_NAMES, JOBS
 from backend.storage.alerts import AlertStore, AlertSubject
 from backend.storage.run_records import JobRun, SourceRun
 from backend.storage.station_flags import BY_OPERATOR
@@ -110,7 +110,7 @@ def _jobs(service: ServiceParts, alerts: AlertStore, snapshot: Snapshot) -> Iter
             failures=streak.runs,
         )
     now = service.clock()
-    for job in JOBS:
+    for job in ALL_JOBS:
         if missed := alerts.missed_slots(job, now - WINDOW, now):
             times = ", ".join(f"{slot:%d %H:%M}" for slot in missed[:6])
             more = f" and {len(missed) - 6} more" if len(missed) > 6 else ""
@@ -118,7 +118,11 @@ def _jobs(service: ServiceParts, alerts: AlertStore, snapshot: Snapshot) -> Iter
                 key=f"job_missed:{job}",
                 sentence=f"{JOB_NAMES[job]}: no process ran the slots of {times}{more} UTC.",
                 what_to_do="See why the service was down at these times: its log, and the log of the machine."
-                " Later runs collect what the sources still have.",
+                + (
+                    " The record has no forecast of these times; the next decision time issues again."
+                    if job == ISSUING
+                    else " Later runs collect what the sources still have."
+                ),
             )
 
 

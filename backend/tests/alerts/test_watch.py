@@ -16,7 +16,7 @@ from backend.answers.service import ServiceParts
 from backend.core.errors import ConfigError
 from backend.core.records import Failure
 from backend.main import Service
-from backend.scheduler.config import OBSERVATIONS
+from backend.scheduler.config import ISSUING, OBSERVATIONS, JobId
 from backend.storage.alerts import GIVEN_UP_AFTER, AlertStore
 from backend.storage.run_records import SourceRun
 from backend.storage.store_identity import note_backup
@@ -150,15 +150,16 @@ def test_a_refused_key_names_whom_to_write_to(make: Make, receiver: Receiver) ->
     assert "write to informatique@ffvl.fr" in message["message"]
 
 
-def test_missed_slots_are_one_problem_for_a_day(make: Make, receiver: Receiver) -> None:
+@pytest.mark.parametrize("job", [OBSERVATIONS, ISSUING])
+def test_missed_slots_are_one_problem_for_a_day(make: Make, receiver: Receiver, job: JobId) -> None:
     service = make()
     run(service)
     slots = [NOW - timedelta(hours=hours) for hours in (3, 2)]
-    service.ledger.note_missed(OBSERVATIONS, slots, "no process ran it in time")
-    assert look(service) == ["job_missed:collect_observations"]
+    service.ledger.note_missed(job, slots, "no process ran it in time")
+    assert look(service) == [f"job_missed:{job}"]
     later(service, 21 * HOUR)
     run(service)
-    assert look(service) == ["job_missed:collect_observations"]
+    assert look(service) == [f"job_missed:{job}"]
     later(service, 4 * HOUR)
     run(service)
     assert look(service) == []
