@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 import weakref
@@ -25,7 +24,9 @@ from backend.core.errors import (
     StoreUnavailableError,
 )
 from backend.storage.address import shown, sqlite_file, sqlite_url, usable_url
+from backend.storage.driver_errors import is_damage, is_full, is_state_of_store
 from backend.storage.engines import file_identity, postgres_arguments, prepare_sqlite
+from backend.storage.sqlite_copy import copy_sqlite
 
 log = structlog.get_logger()
 
@@ -205,8 +206,6 @@ class Database:
                     " stop all services on it, make a backup (pg_dump), then run meteo-score db upgrade --yes"
                 )
             return
-        from backend.storage.sqlite_copy import copy_sqlite
-
         copy = self.path.with_name(f"{self.path.name}.before-{newest}")
         draft = copy.with_name(f"{copy.name}.draft")
         try:
@@ -277,13 +276,13 @@ class Database:
         try:
             yield
         except sa.exc.DBAPIError as error:
-            if type(error) not in _STATES and getattr(error.orig, "sqlstate", None) not in _SQLSTATES:
+            if not is_state_of_store(error):
                 raise
             reason = str(error.orig).strip().partition("\n")[0]
             if is_damage(error.orig):
                 self.note_damage(reason)
                 raise StoreDamagedError(f"the store is damaged: {reason}") from error
-            if _code_of(error.orig) in _FULL:
+            if is_full(error.orig):
                 self.full = self.full or Trouble(self._clock(), reason)
             raise StoreUnavailableError(f"the store does not answer: {reason}") from error
         except sa.exc.TimeoutError as error:
@@ -360,30 +359,3 @@ def maybe_epoch(moment: datetime | None) -> int | None:
 def maybe_time(seconds: int | None) -> datetime | None:
     """Return `from_epoch` of a number, or None for None."""
     return None if seconds is None else from_epoch(seconds)
-
-
-# --- The errors of both drivers --------------------------------------------------------------------
-
-# DatabaseError itself, without its other subclasses: a damaged file. IntegrityError and the like are bugs.
-_STATES = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.DatabaseError)
-# SQLAlchemy counts these SQLSTATEs as programming errors, but the operator can resolve them: missing
-# privilege, missing table, missing schema.
-_SQLSTATES = {"42501", "42P01", "3F000"}
-
-
-# SQLite's primary result codes, and SQLSTATEs of PostgreSQL: data_corrupted, index_corrupted, and
-# undefined_file (the file of a table is gone); disk_full.
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, "XX001", "XX002", "58P01"}
-_FULL = {sqlite3.SQLITE_FULL, "53100"}
-
-
-def is_damage(error: BaseException | None) -> bool:
-    """Return True if a driver's error means that stored data are damaged."""
-    return _code_of(error) in _DAMAGED
-
-
-def _code_of(error: BaseException | None) -> int | str | None:
-    """Return the primary result code of an error of SQLite, or the SQLSTATE of one of PostgreSQL."""
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return getattr(error, "sqlstate", None)

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from backend.core.errors import StoreDamagedError, StoreUnavailableError
-from backend.storage.database import is_damage
+from backend.storage.driver_errors import is_damage
 
 _PAGES = 4096  # copied at a time; between two portions Ctrl-C takes effect
 

@@ -21,7 +21,8 @@ import structlog
 from backend.core.daemon_thread import in_daemon_thread
 from backend.core.errors import MeteoScoreError, StoreDamagedError, StoreUnavailableError
 from backend.storage import schema as t
-from backend.storage.database import Database, is_damage
+from backend.storage.database import Database
+from backend.storage.driver_errors import is_damage
 
 log = structlog.get_logger()
 
