@@ -19,7 +19,7 @@ from backend.answers.readiness import ReasonCode, is_blocking, reasons, take_sna
 from backend.answers.service import ServiceParts
 from backend.core.errors import ConfigError, StoreUnavailableError
 from backend.core.records import RunStatus, SourceStatus
-from backend.scheduler.config import JOBS
+from backend.scheduler.config import ALL_JOBS, JOBS
 from backend.storage.alerts import AlertStore
 from backend.storage.totals import COUNTED, RunTotals
 
@@ -104,15 +104,16 @@ class ServiceMetrics:
 
     def _of_jobs_and_sources(self) -> Iterator[Metric]:
         totals = self._totals.read(self._service.clock())
+        # Not "job": Prometheus sets that label itself, and would rename ours, so that no rule finds it.
         runs = CounterMetricFamily(
-            f"{_PREFIX}_runs", "runs of a job by their outcome", labels=["job", "status"]
+            f"{_PREFIX}_runs", "runs of a job by their outcome", labels=["scheduler_job", "status"]
         )
         ended = GaugeMetricFamily(
             f"{_PREFIX}_run_end_timestamp_seconds",
             "end of the last run of a job with this outcome; 0: none yet",
-            labels=["job", "status"],
+            labels=["scheduler_job", "status"],
         )
-        for job in JOBS:
+        for job in ALL_JOBS:
             for status in get_args(RunStatus):
                 runs.add_metric([job, status], totals.runs[job, status])
                 if status not in {"running", "missed"}:  # these have no end

@@ -274,6 +274,13 @@ def test_caddy_accepts_the_example(tmp_path: Path) -> None:
 # --- Containers --------------------------------------------------------------------------------------
 
 
+def test_the_alert_rules_fire_when_they_must() -> None:
+    promtool = tool("promtool", "prometheus")
+    folder = DEPLOY / "prometheus"
+    checked(promtool, "check", "rules", "meteo-score.rules.yml", cwd=folder)
+    checked(promtool, "test", "rules", "meteo-score.rules.test.yml", cwd=folder)
+
+
 def test_hadolint_accepts_the_dockerfile() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     if not hadolint.exists():
