@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
 import re
 import sys
 import tempfile
 import threading
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -252,6 +254,35 @@ class Count:
         return f"| {self.name} | {self.value}{self.unit} | {aim} |"
 
 
+_FOR_TOOLS = re.compile(r"#( ---|!| (noqa|type|fmt|pragma|ruff|mypy)\b)")
+
+
+def lines_per_comment(trees: Trees) -> float:
+    """Return the lines of code for each comment, or text that documents an attribute or a constant.
+
+    Docstrings and empty lines are no code. Titles of sections, and comments for tools, are no comments.
+    """
+    code = explained = 0
+    for path, tree in trees.items():
+        source = (BACKEND / path).read_text()
+        texts: set[int] = set()
+        for node in ast.walk(tree):
+            body = node.body if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) else []
+            for place, part in enumerate(body):
+                match part:
+                    case ast.Expr(value=ast.Constant(value=str())):
+                        texts |= set(range(part.lineno, (part.end_lineno or part.lineno) + 1))
+                        explained += place > 0
+        code += sum(
+            1 for number, line in enumerate(source.splitlines(), 1) if line.strip() and number not in texts
+        )
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        explained += sum(
+            token.type == tokenize.COMMENT and not _FOR_TOOLS.match(token.string) for token in tokens
+        )
+    return code / explained
+
+
 def structure() -> Iterator[Count]:
     """Yield the counts that need no trace."""
     trees = production()
@@ -264,6 +295,7 @@ def structure() -> Iterator[Count]:
     yield Count(
         "private functions used once, of all functions", round(count_functions(trees).share), 12, " %"
     )
+    yield Count("lines of code for each comment or documented constant", round(lines_per_comment(trees)), 33)
 
 
 def walked() -> Iterator[Count]:
