@@ -59,8 +59,9 @@ from backend.pages.preparation import prepare_pages
 from backend.pages.routes import ROUTERS as PAGE_ROUTERS
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SETTING_NAMES, JobId, SchedulerConfig
+from backend.scheduler.heartbeat import Heartbeat
 from backend.scheduler.runner import Runner, Sources
-from backend.scheduler.scheduler import start_scheduler, stop_scheduler
+from backend.scheduler.scheduler import is_alive, start_scheduler, stop_scheduler
 from backend.scoring.days.update import update
 from backend.scoring.public.windows import PublicRules
 from backend.storage.changes import Changes
@@ -302,7 +303,12 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # modules and routes are never garbage: to examine them delays every answer
-        start = asyncio.create_task(_bring_up(service, catch_up, before_schedule))
+        heartbeat = Heartbeat(
+            service.database,
+            "all",
+            is_well=lambda: is_alive() or not service.config.scheduler_enabled or not start.done(),
+        )
+        start = asyncio.create_task(_bring_up(service, heartbeat, catch_up, before_schedule))
         watch = asyncio.create_task(_watch_store(service, start), name="watch the store")
         parts = cast(ServiceParts, service)  # a frozen class does not match a protocol of variables
         alerts = asyncio.create_task(service.alert_watch.forever(parts), name="alerts")
@@ -316,6 +322,7 @@ def create_app(
             await service.runner.drain(service.config.shutdown_grace_seconds)
             alerts.cancel()
             await asyncio.wait([alerts])
+            await heartbeat.stop()
             app.state.answer_cache.close()
             changes.close()
             await service.close()
@@ -385,7 +392,10 @@ async def _watch_store(service: Service, start: asyncio.Task[None]) -> None:
 
 
 async def _bring_up(
-    service: Service, catch_up: CatchUp | None, before_schedule: Callable[[], Awaitable[None]] | None
+    service: Service,
+    heartbeat: Heartbeat,
+    catch_up: CatchUp | None,
+    before_schedule: Callable[[], Awaitable[None]] | None,
 ) -> None:
     """Open the store and start the schedule, in the background of the first answers of the API."""
     try:
@@ -393,6 +403,7 @@ async def _bring_up(
     except ConfigError as error:
         log.critical("the store cannot be used", reason=str(error))
         return
+    heartbeat.start()
     if before_schedule is not None:
         await before_schedule()
     await asyncio.to_thread(prepare_pages, cast(ReadingParts, service))

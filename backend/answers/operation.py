@@ -13,6 +13,7 @@ from backend.answers.station_flags import StationFlag, flag_entry
 from backend.core.local_time import date_of
 from backend.core.records import Site, network_of
 from backend.scheduler.config import OBSERVATIONS
+from backend.storage.instances import Instance, Instances
 from backend.storage.operator_queries import FlaggedGroup, OperatorQueries, RejectedGroup
 
 SILENT_AFTER = timedelta(days=1)
@@ -126,6 +127,11 @@ def stations_to_check(service: ServiceParts, sites: Sequence[Site]) -> StationsT
 def rejected_values(service: ServiceParts) -> list[RejectedGroup]:
     """Return the values of the last days that were rejected, by source and reason."""
     return OperatorQueries(service.database).rejected(service.clock() - SET_ASIDE_SHOWN)
+
+
+def processes(service: ServiceParts) -> list[Instance]:
+    """Return the processes of the service, those that are alive first. Raises StoreUnavailableError."""
+    return Instances(service.database).all()
 
 
 def flagged_values(service: ServiceParts) -> list[FlaggedGroup]:

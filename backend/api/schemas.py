@@ -121,6 +121,21 @@ class MovedStation(ApiModel):
     route: str = Field(description="the route with the new position")
 
 
+class ServiceInstance(ApiModel):
+    """A process of the service. Its host and number are on the operator's page only."""
+
+    id: int
+    role: str
+    version: str
+    started_at: datetime
+    heartbeat_at: datetime
+    heartbeat_age_seconds: int
+    stopped_at: datetime | None
+    state: Literal["alive", "stopped", "dead"] = Field(
+        description="dead: no heartbeat for three intervals, or its end was seen on its machine"
+    )
+
+
 class SchedulerStatus(ApiModel):
     """The last runs, the current runs, and the age of each source's data."""
 
@@ -131,6 +146,9 @@ class SchedulerStatus(ApiModel):
     last_issuing: CollectionRun | None = Field(description="of the corrected forecasts")
     record: RecordHead | None = Field(description="of the issued forecasts; null before the first ones")
     current: list[CollectionRun]
+    instances: list[ServiceInstance] = Field(
+        description="the processes on this store, also those that ended in the last seven days"
+    )
     blocked: list[BlockedRun] = Field(description="runs that cannot start, as known to this process")
     freshness: list[SourceFreshness]
     moved_stations: list[MovedStation] = Field(

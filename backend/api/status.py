@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from backend.answers.freshness import freshness
+from backend.answers.operation import processes
 from backend.answers.record_head import record_head
 from backend.answers.service import ServiceParts
 from backend.api.schemas import (
@@ -16,6 +17,7 @@ from backend.api.schemas import (
     RunError,
     ScheduledJob,
     SchedulerStatus,
+    ServiceInstance,
 )
 from backend.scheduler.config import ALL_JOBS, ISSUING, JOB_NAMES, JobId
 from backend.scheduler.scheduler import is_alive, next_run_times
@@ -34,6 +36,19 @@ def scheduler_status(service: ServiceParts) -> SchedulerStatus:
         last_issuing=None if issuing is None else public_run(issuing),
         record=record_head(service.database, service.clock()),
         current=[public_run(run) for run in snapshot.current],
+        instances=[
+            ServiceInstance(
+                id=one.id,
+                role=one.role,
+                version=one.version,
+                started_at=one.started,
+                heartbeat_at=one.heartbeat,
+                heartbeat_age_seconds=round(one.age.total_seconds()),
+                stopped_at=one.stopped,
+                state=one.state,
+            )
+            for one in processes(service)
+        ],
         blocked=[
             BlockedRun(job=blocked.job, scheduled_time=blocked.slot, since=blocked.since)
             for blocked in service.runner.blocked.values()

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal, NamedTuple, cast
 import httpx2
 import typer
 
+from backend.answers.durations import in_words
 from backend.answers.readiness import BLOCKING, reasons, take_snapshot
 from backend.answers.service import ServiceParts
 from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import CliContext, opened
 from backend.core.errors import ConfigError, StoreUnavailableError
 from backend.core.text import printable
+from backend.storage.instances import Instance, Instances
 
 app = typer.Typer(add_completion=False)
 
@@ -51,6 +53,10 @@ def status(
     if report.no_answer:
         report = _Report("down", _of_the_store(used).reasons, report.no_answer)
     source = "store" if store or report.no_answer else "service"
+    try:
+        instances = Instances(used.service_without_store.database).all()
+    except (ConfigError, StoreUnavailableError):  # it is among the reasons
+        instances = None
     if as_json:
         print_json(
             {
@@ -59,11 +65,33 @@ def status(
                 "noAnswer": report.no_answer or None,
                 "reasonsFrom": source,
                 "reasons": report.reasons,
+                "instances": None if instances is None else [_as_dict(one) for one in instances],
             }
         )
     else:
         _print(report, "" if store else address)
+        for one in instances or ():
+            if one.state != "stopped":
+                print_text(
+                    f"instance {one.id}: {one.role}, {one.state}, process {one.pid} on {one.host},"
+                    f" version {one.version}, last heartbeat {in_words(one.age.total_seconds())} ago"
+                )
     raise typer.Exit(EXIT_CODES[report.state])
+
+
+def _as_dict(one: Instance) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "role": one.role,
+        "state": one.state,
+        "host": one.host,
+        "pid": one.pid,
+        "version": one.version,
+        "startedAt": one.started,
+        "heartbeatAt": one.heartbeat,
+        "heartbeatAgeSeconds": round(one.age.total_seconds()),
+        "stoppedAt": one.stopped,
+    }
 
 
 def _reachable(host: str) -> str:

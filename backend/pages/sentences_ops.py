@@ -29,6 +29,15 @@ def job_name(words: Language, job: str) -> str:
     return names.get(job, job)
 
 
+def state_of_process(words: Language, state: str) -> tuple[str, str]:
+    """Return the kind of badge and the word for the state of a process of the service."""
+    return {
+        "alive": ("ok", words.gettext("alive")),
+        "stopped": ("off", words.gettext("stopped")),
+        "dead": ("bad", words.gettext("dead")),
+    }[state]
+
+
 def outcome(words: Language, status: str) -> tuple[str, str]:
     """Return the kind of badge and the word for the status of a run or of a source."""
     known = {

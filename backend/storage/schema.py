@@ -670,3 +670,19 @@ alert_turn = Table(  # the process that watches the state: one row
     Column("owner", SafeString, primary_key=True),
     Column("until", Float, nullable=False),  # real time, as of the leases of runs
 )
+
+# --- Processes -------------------------------------------------------------------------------------
+
+instance = Table(  # the processes of the service; times by the database's clock
+    "instance",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", SafeString, nullable=False, unique=True),  # as of runs (process_identity.py)
+    Column("role", SafeString, nullable=False),
+    Column("host", SafeString, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", SafeString, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+    Column("stopped_at", BigInteger),
+)

@@ -8,7 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 
 from backend.answers.completeness import completeness
-from backend.answers.operation import flagged_values, rejected_values, stations_to_check, store_growth
+from backend.answers.operation import (
+    flagged_values,
+    processes,
+    rejected_values,
+    stations_to_check,
+    store_growth,
+)
 from backend.answers.readiness import reasons, take_snapshot
 from backend.answers.record_head import record_head
 from backend.answers.settings_in_force import as_written, settings_in_force
@@ -89,6 +95,7 @@ def shared_values(page: Page, form_token: str) -> dict[str, Any]:
         "moment": in_words(sentences_ops.moment),
         "size": in_words(sentences_ops.size),
         "job_name": in_words(sentences_ops.job_name),
+        "state_of_process": in_words(sentences_ops.state_of_process),
         "outcome": in_words(sentences_ops.outcome),
         "trigger": in_words(sentences_ops.trigger),
         "problem": in_words(sentences_ops.problem),
@@ -111,6 +118,7 @@ def stored_state(page: Page, number: int) -> dict[str, Any]:
         "running": {run.job: run for run in runs if run.status == "running"},
         "runs": runs,
         "site_count": len(sites),
+        "instances": processes(service),
         "completeness": completeness(service, shown),
         "page": number,
         "pages": pages,

@@ -17,6 +17,7 @@ from backend.api.status import schedule_in_words
 from backend.core.records import CollectionRequest, Failure, ObservationBatch
 from backend.core.registry import DEFAULT_SOURCES
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
+from backend.storage.instances import Instances
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import SourceRun
 from backend.tests.support.operator import sign_in
@@ -30,7 +31,7 @@ from backend.tests.support.served import (
     when_ready,
     with_sources,
 )
-from backend.tests.support.waiting import until
+from backend.tests.support.waiting import HANG_SECONDS, until
 from backend.tests.support.worlds import (
     HandClock,
     a_reading,
@@ -150,6 +151,20 @@ async def test_the_status_has_the_last_runs_with_their_sources_and_errors(tmp_pa
     observations = status["lastObservationCollection"]
     assert (observations["trigger"], observations["scheduledTime"]) == ("cli", None)
     assert [source["status"] for source in observations["sources"]] == ["success", "disabled"]
+
+
+async def test_the_status_lists_this_process_without_its_host_and_number(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    instances = Instances(service.database)
+    async with served(service, live=True) as client:
+        await when_ready(client)
+        await until(instances.all)
+        (one,) = (await get(client, "/api/scheduler/status"))["instances"]
+        assert (one["role"], one["state"], one["stoppedAt"]) == ("all", "alive", None)
+        assert 0 <= one["heartbeatAgeSeconds"] < HANG_SECONDS
+        assert {"host", "pid", "owner"}.isdisjoint(one)
+    (stopped,) = instances.all()
+    assert (stopped.id, stopped.state) == (one["id"], "stopped")
 
 
 async def test_before_the_first_run_there_is_null_and_not_zero(tmp_path: Path) -> None:

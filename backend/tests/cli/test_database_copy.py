@@ -14,6 +14,7 @@ from backend.core.records import Rejected
 from backend.storage import schema as t
 from backend.storage.alerts import AlertStore, Message
 from backend.storage.database import Database
+from backend.storage.instances import Instances
 from backend.storage.ledger import Ledger
 from backend.storage.queries import StoreQueries
 from backend.storage.replaced import note_replaced
@@ -82,6 +83,7 @@ def test_afterwards_the_store_goes_on_in_the_target(make_url: MakeUrl, kind: str
     assert store.add_observations(observations(reading(9, station="ffvl:9"), rejected=(new,))) == 1
     with store.database.write() as connection:
         note_replaced(connection, [A_REPLACED_VALUE])
+    Instances(store.database).beat("all")
     AlertStore(store.database).add_digest(NOW + DAY, NOW + DAY, ["another"], lambda _: Message("t", "b"))
     for name, table in contents(target).items():
         if "id" in t.metadata.tables[name].c and not name.startswith("alert_"):  # nothing alerts here

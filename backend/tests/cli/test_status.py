@@ -80,7 +80,9 @@ def test_a_running_service_is_asked_and_after_its_death_the_store(
         assert text.exit_code == 1
         first, *lines = text.stdout.splitlines()
         assert first == f"degraded: 1 reason (http://127.0.0.1:{port})"
-        assert len(lines) == 1
+        assert lines[0].startswith("job_failing: ")
+        assert lines[1].startswith(f"instance 1: all, alive, process {service.process.pid} on ")
+        assert len(lines) == 2
 
         service.process.send_signal(signal.SIGKILL)
         service.wait()
@@ -88,6 +90,7 @@ def test_a_running_service_is_asked_and_after_its_death_the_store(
         assert (code, body["status"], body["reasonsFrom"]) == (2, "down", "store")
         assert "refused" in body["noAnswer"]
         assert codes(body) == ["job_failing"], "the store has the failures"
+        assert [(one["id"], one["role"], one["state"]) for one in body["instances"]] == [(1, "all", "dead")]
         assert typed("status", there).stdout.startswith(
             f"down: no answer of the service at http://127.0.0.1:{port}: "
         )

@@ -18,6 +18,7 @@ from backend.pages.assets import STYLE
 from backend.pages.language import language
 from backend.pages.sentences_ops import moment
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.storage.instances import Instances
 from backend.storage.run_records import SourceRun
 from backend.tests.support.operator import HTML, form_token, ops_page, section, sign_in, text_of
 from backend.tests.support.served import (
@@ -62,6 +63,19 @@ async def test_a_run_is_listed_with_the_outcome_of_each_source(tmp_path: Path) -
     assert "4,300" in runs
     assert "romma – off" in runs
     assert page.css_first("a[href='/ops/runs/1?lang=en']") is not None
+
+
+async def test_each_process_is_listed_with_the_age_of_its_heartbeat(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    Instances(service.database, owner="another-host:1/a-boot/4711/815").beat("worker")
+    gone = Instances(service.database)
+    gone.beat("api")
+    gone.stop()
+    processes = section(await shown(service), "processes")
+    assert re.search(
+        r"1 worker .+ ✓ alive \d+ seconds? ago .+ 2 api .+ ○ stopped \d+ seconds? ago", processes
+    )
 
 
 async def test_the_page_of_a_run_has_its_counts_failures_and_reasons(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ from backend.tests.support.serving import (
 )
 from backend.tests.support.waiting import wait_for
 
-LIVING = {"job_run", "store_identity"}
-"""Tables that a service goes on writing to while it waits: leases, and when the store was backed up."""
+LIVING = {"job_run", "store_identity", "instance"}
+"""Tables that a service goes on writing to while it waits: leases, heartbeats, and the time of a backup."""
 
 
 def checksums(database: Database) -> dict[str, str]:
