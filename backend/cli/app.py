@@ -36,6 +36,10 @@ SUBCOMMANDS = {
         "backend.cli.backfill",
         "Fetch the values of past days from the archives of sources, and label them as backfilled.",
     ),
+    "gaps": Subcommand(
+        "backend.cli.gaps",
+        "Show what is missing by day, source and site, and until when it can still be collected.",
+    ),
     "replay": Subcommand(
         "backend.cli.replay",
         "Parse the archived payloads again and store what differs, after a correction of a parser.",

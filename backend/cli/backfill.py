@@ -33,12 +33,20 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One run of a backfill: a source, and the past period to collect, both ends included."""
+    """One run of a backfill: a source, and what to collect of it.
+
+    Without a period it is a plain collection, which looks back as far as its job does.
+    """
 
     job: JobId
     source: str
-    since: datetime
-    until: datetime
+    selection: Selection
+
+    @property
+    def label(self) -> str:
+        """Return the line beside the progress bar."""
+        since = self.selection.since
+        return self.source if since is None else f"{self.source} {since:%Y-%m-%d}"
 
 
 @app.command()
@@ -87,8 +95,9 @@ def backfill(
         start = one.past.start(now) if one.past else None
         if start is not None and start > since:
             print_text(f"{one.name}: its archive starts at {start:%Y-%m-%d %H:%M} UTC", err=True)
-    well = run_to_the_end(_backfill(service, pieces, as_json))
-    raise typer.Exit(0 if well else 1)
+    done, stopped = run_to_the_end(run_pieces(service, pieces, shown=not as_json))
+    report(done, stopped, as_json=as_json)
+    raise typer.Exit(0 if all_well(done, stopped) else 1)
 
 
 def _pieces(
@@ -99,28 +108,32 @@ def _pieces(
     start = since if oldest is None else max(since, oldest)
     while start <= until:
         end = min(datetime.combine(start.date(), time(), UTC) + SPAN[job] - _SECOND, until)
-        yield Piece(job, source.name, start, end)
+        yield Piece(job, source.name, Selection(sources=(source.name,), since=start, until=end))
         start = end + _SECOND
 
 
-async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) -> bool:
-    """Run every piece; return whether all succeeded. Ends early when a job is busy.
+Done = Sequence[tuple[Piece, JobRun]]
+"""The pieces that were run, each with its run."""
 
-    A source whose quota is spent is passed over from then on.
+
+async def run_pieces(service: Service, pieces: Sequence[Piece], *, shown: bool) -> tuple[Done, str]:
+    """Run every piece; return the runs, and why it ended early ("" if it did not), then close the service.
+
+    It ends when a job is busy. A source whose quota is spent is passed over from then on.
     """
     done: list[tuple[Piece, JobRun]] = []
     stopped = ""
     spent: set[str] = set()
     try:
-        with progress(shown=not as_json) as bar:
+        with progress(shown=shown) as bar:
             task = bar.add_task(" " * 28, total=len(pieces))
             for piece in pieces:
-                bar.update(task, description=f"{piece.source} {piece.since:%Y-%m-%d}".ljust(28))
+                bar.update(task, description=piece.label.ljust(28))
                 if piece.source not in spent:
                     # Before the claim, so that an unusable list of sites is an error and no failed run.
                     await asyncio.to_thread(service.runner.sites)
-                    selection = Selection(sources=(piece.source,), since=piece.since, until=piece.until)
-                    run = await service.runner.run(piece.job, "backfill", selection=selection)
+                    trigger = "cli" if piece.selection.until is None else "backfill"
+                    run = await service.runner.run(piece.job, trigger, selection=piece.selection)
                     if run is None:
                         raise AssertionError("a run without a slot always gets its claim")
                     heed_stop()
@@ -135,17 +148,26 @@ async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) ->
         stopped = f"{busy}: repeat the command when it has ended to continue"
     finally:
         await service.close()
-    _report(done, as_json)
-    if stopped:
-        print_text(f"meteo-score: {stopped}", err=True)
+    return done, stopped
+
+
+def all_well(done: Done, stopped: str) -> bool:
+    """Return True if every piece was run, and no run failed."""
     return not stopped and all(run.status in WELL for _, run in done)
 
 
-def _report(done: Sequence[tuple[Piece, JobRun]], as_json: bool) -> None:
+def report(done: Done, stopped: str, *, as_json: bool, title: str = "Backfilled") -> None:
+    """Print the sums of the runs of each source, and why it ended early."""
     if as_json:
         print_json([run_as_dict(run) for _, run in done])
-        return
-    table = Table("Source", "Runs", "Values", "Stored", "Requests", "Failed", title="Backfilled", box=None)
+    else:
+        _print_sums(done, title)
+    if stopped:
+        print_text(f"meteo-score: {stopped}", err=True)
+
+
+def _print_sums(done: Done, title: str) -> None:
+    table = Table("Source", "Runs", "Values", "Stored", "Requests", "Failed", title=title, box=None)
     sums: dict[str, list[int]] = {}
     why: dict[str, None] = {}
     for piece, run in done:

@@ -1,8 +1,9 @@
-"""Collection of a day again: what a source still offers of it."""
+"""Collection of a day again: what a source still offers of it, and until when."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -50,3 +51,34 @@ def selection_of_day(
     if next_start - _SECOND >= now - reach:
         return Selection(sources=(source.name,), sites=sites)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Obtainable:
+    """How long something missing can be collected: up to `until` (UTC); None: no end is known."""
+
+    until: datetime | None
+
+    def at(self, now: datetime) -> bool:
+        """Return True if it can still be collected."""
+        return self.until is None or self.until >= now
+
+
+def obtainable(source: Source[Any], job: JobId, time: datetime, config: SchedulerConfig) -> Obtainable | None:
+    """Return how long a run that starts, or a reading, at `time` can be collected; None: never afterwards.
+
+    The limits are those of selection_of_day(): the reach of the archive, the lookback of the job, and what
+    the publisher is known to serve.
+    """
+    if source.disabled is not None:
+        return None
+    ends: list[datetime | None] = []
+    if source.past is not None and (source.past.since is None or source.past.since <= time):
+        ends.append(None if source.past.reach is None else time + source.past.reach)
+    network = NETWORKS.get(source.name)
+    if network is None or network.history:
+        lookback = config.lookback(job)
+        ends.append(time + (lookback if source.serves is None else min(lookback, source.serves)))
+    if not ends:
+        return None
+    return Obtainable(None if None in ends else max(end for end in ends if end is not None))

@@ -88,7 +88,7 @@ class Database:
         """The copy of a SQLite store that `migrate` made before it upgraded the tables."""
         self._durable = durable
         self._file: tuple[int, int] | None = None
-        self._clock = clock
+        self.clock = clock
         self._idle_timeout = f"{round(idle_timeout * 1000)}ms"
         self._setting = setting
         self.path = sqlite_file(parsed)
@@ -237,19 +237,19 @@ class Database:
 
     def note_check(self) -> None:
         """Record that a check of the store has ended."""
-        self.checked_at = self._clock()
+        self.checked_at = self.clock()
 
     def note_damage(self, reason: str) -> None:
         """Record that the store is damaged, with the time at which this was first seen."""
         if self.damage is None:
             log.critical("the store is damaged", reason=reason)
-            self.damage = Trouble(self._clock(), reason)
+            self.damage = Trouble(self.clock(), reason)
 
     def replaced_by(self, reason: str) -> StoreReplacedError:
         """Record that another store is in the place of this one, and return the error to raise."""
         if self.replaced is None:
             log.critical("the store was replaced under this process", reason=reason)
-            self.replaced = Trouble(self._clock(), reason)
+            self.replaced = Trouble(self.clock(), reason)
         return StoreReplacedError(
             f"the store was replaced while this process uses it ({self.replaced.reason}): stop the service,"
             " see that no -wal or -shm of the old store lies beside the new one, and start it again"
@@ -283,7 +283,7 @@ class Database:
                 self.note_damage(reason)
                 raise StoreDamagedError(f"the store is damaged: {reason}") from error
             if is_full(error.orig):
-                self.full = self.full or Trouble(self._clock(), reason)
+                self.full = self.full or Trouble(self.clock(), reason)
             raise StoreUnavailableError(f"the store does not answer: {reason}") from error
         except sa.exc.TimeoutError as error:
             raise StoreUnavailableError(

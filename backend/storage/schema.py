@@ -175,6 +175,15 @@ confirmed_place = Table(  # places at which a station measures for a site, as co
     sqlite_with_rowid=False,
 )
 
+site_mapping = Table(  # the stations of a site from a moment on: a row at each change
+    "site_mapping",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("since", BigInteger, primary_key=True, autoincrement=False),
+    Column("stations", SafeString, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 station_list = Table(
     "station_list",
     metadata,

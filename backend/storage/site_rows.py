@@ -14,8 +14,9 @@ from backend.core.sites import same_position
 from backend.core.text import printable
 from backend.storage import schema as t
 from backend.storage.confirmed_places import give_to_site
-from backend.storage.database import maybe_epoch, maybe_time, to_epoch
+from backend.storage.database import inserted_id, maybe_epoch, maybe_time, to_epoch
 from backend.storage.due import EVERY_DAY, note_due
+from backend.storage.gaps import note_mapping
 
 
 def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:
@@ -47,8 +48,11 @@ def configured_stations(connection: sa.Connection) -> list[tuple[str, tuple[str,
     return [(row.slug, _words(row.stations)) for row in rows]
 
 
-def save_site(connection: sa.Connection, site: Site) -> None:
-    """Write one configured series; raise ConfigError if the site moved without a new `valid_from`."""
+def save_site(connection: sa.Connection, site: Site, now: datetime) -> None:
+    """Write one configured series; raise ConfigError if the site moved without a new `valid_from`.
+
+    What it lists now is expected from `now` on (UTC); see gaps.py.
+    """
     series = sa.select(t.site).where(t.site.c.slug == site.id).order_by(t.site.c.series.desc())
     known = connection.execute(series).all()
     details = {
@@ -66,6 +70,7 @@ def save_site(connection: sa.Connection, site: Site) -> None:
     if row is not None:
         connection.execute(sa.update(t.site).where(t.site.c.id == row.id).values(details))
         if row.stations != details["stations"]:
+            note_mapping(connection, row.id, now, site.stations)
             give_to_site(connection, site.id, set(site.stations) - set(_words(row.stations)))
             # Other stations, other readings: every day of the site changes.
             note_due(connection, [(row.id, EVERY_DAY)])
@@ -79,7 +84,8 @@ def save_site(connection: sa.Connection, site: Site) -> None:
         "longitude": site.longitude,
         "elevation": site.elevation,
     }
-    connection.execute(sa.insert(t.site).values(new | details))
+    site_id = inserted_id(connection, sa.insert(t.site).values(new | details))
+    note_mapping(connection, site_id, now, site.stations)
 
 
 def _series_of(site: Site, known: Sequence[Any]) -> Any | None:

@@ -64,13 +64,13 @@ class Store:
         with self.database.write() as connection:
             connection.execute(sa.update(t.site).values(configured=False))
             for site in sites:
-                save_site(connection, site)
+                save_site(connection, site, self.database.clock())
 
     def add_sites(self, sites: Sequence[Site]) -> None:
         """Add these sites or update them; all others stay as they are. Raises as save_sites."""
         with self.database.write() as connection:
             for site in sites:
-                save_site(connection, site)
+                save_site(connection, site, self.database.clock())
 
     def remove_site(self, site_id: str) -> None:
         """Take a site off the list; its data stay. Raises UnknownNameError."""

@@ -17,7 +17,7 @@ from backend.core.records import ForecastBatch, IncompletePart, Observation, Obs
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.past_days import selection_of_day
-from backend.tests.support.served import NOW, fill, make_service
+from backend.tests.support.served import NOW, fill, in_use, make_service
 from backend.tests.support.worlds import (
     HandClock,
     brings_a_reading,
@@ -39,6 +39,7 @@ def counts(table: SourceCompleteness, site: str) -> list[tuple[int, int]]:
 
 def test_hours_count_once_they_are_over_and_by_the_local_day(tmp_path: Path) -> None:
     service = make_service(tmp_path)
+    in_use(service)
     fill(service)
     table = tables_of(service)["ffvl"]
     # Readings from 12:15 to 14:05 local time at 14:10: the hours 12 and 13 are over, of 14.
@@ -49,6 +50,7 @@ def test_hours_count_once_they_are_over_and_by_the_local_day(tmp_path: Path) -> 
 
 def test_of_a_network_without_history_only_the_hours_of_collections_are_expected(tmp_path: Path) -> None:
     service = make_service(tmp_path)
+    in_use(service)
     fill(service)
     table = tables_of(service)["romma"]
     # Collections at 8, 10 and 12 UTC, which are 10, 12 and 14 local time; the last hour is not over.
@@ -59,21 +61,20 @@ def test_an_hourly_schedule_expects_every_hour_of_a_day(tmp_path: Path) -> None:
     for line in ("5 * * * *", "0 * * * *", "59 * * * *"):
         config = SchedulerConfig.load(scheduler_enabled=False, scheduler_observation_cron=line)
         service = replace(make_service(tmp_path), config=config)
-        service.database.migrate()
-        service.store.save_sites(service.sites())
+        in_use(service)
         assert counts(tables_of(service)["romma"], "petit-col") == [*[(0, 24)] * 6, (0, 14)], line
 
 
 def test_days_of_a_change_of_the_clocks_have_their_hours(tmp_path: Path) -> None:
     service = make_service(tmp_path, clock=HandClock(datetime(2026, 10, 26, 12, 0, tzinfo=UTC)))
-    service.database.migrate()
-    service.store.save_sites(service.sites())
+    in_use(service)
     expected = [expected for _, expected in counts(tables_of(service)["ffvl"], "grand-pre")]
     assert expected == [24, 24, 24, 24, 24, 25, 13]
 
 
 def test_runs_count_once_they_can_be_published_and_incomplete_ones_are_marked(tmp_path: Path) -> None:
     service = make_service(tmp_path)
+    in_use(service)
     fill(service)
     start = NOW.replace(hour=0, minute=0)
     service.store.add_forecasts(
@@ -97,8 +98,7 @@ def test_runs_count_once_they_can_be_published_and_incomplete_ones_are_marked(tm
 
 def test_values_of_another_station_of_the_site_do_not_count_for_a_network(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
-    service.store.save_sites(service.sites())
+    in_use(service)
     time = NOW - timedelta(days=1)
     reading = Observation("romma:902", Parameter.WIND_SPEED, time, 10.0)
     batch = ObservationBatch(source="romma", route="pages", rank=1, collected_at=NOW, records=(reading,))

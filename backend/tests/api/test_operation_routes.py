@@ -14,7 +14,16 @@ from backend.core.parameters import Parameter
 from backend.core.records import ObservationBatch, Rejected
 from backend.main import Service
 from backend.tests.support.operator import sign_in
-from backend.tests.support.served import ADMIN, NOW, SPEED, fill, lose_the_store, make_service, served
+from backend.tests.support.served import (
+    ADMIN,
+    NOW,
+    SPEED,
+    fill,
+    in_use,
+    lose_the_store,
+    make_service,
+    served,
+)
 from backend.tests.support.worlds import HandClock
 
 NAMES = ("completeness", "set-aside", "stations", "store", "settings")
@@ -46,6 +55,7 @@ async def test_the_state_of_the_operation_needs_the_admin_token(tmp_path: Path, 
 
 async def test_completeness_has_received_of_expected_by_source_site_and_day(tmp_path: Path) -> None:
     service = make_service(tmp_path)
+    in_use(service)
     fill(service)
     page = await asked(service, "completeness")
     tables = {table["model"] or table["source"]: table for table in page["sources"]}
@@ -57,6 +67,7 @@ async def test_completeness_has_received_of_expected_by_source_site_and_day(tmp_
     arome = tables["arome_0025"]
     assert (arome["source"], arome["unit"]) == ("arome", "runs")
     assert arome["offered"] == ["2026-07-14", "2026-07-15"]
+    assert arome["offeredUntil"] == ["2026-07-16T06:00:00Z", "2026-07-16T12:00:00Z"]
     assert page["next"] is None
 
 

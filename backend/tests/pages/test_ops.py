@@ -25,6 +25,7 @@ from backend.tests.support.served import (
     NOW,
     SPEED,
     fill,
+    in_use,
     lose_the_store,
     make_service,
     owe_nothing,
@@ -228,6 +229,7 @@ async def test_a_stale_source_is_named_at_the_top_with_what_to_do(tmp_path: Path
 
 async def test_completeness_counts_received_of_expected_by_site_and_day(tmp_path: Path) -> None:
     service = make_service(tmp_path)
+    in_use(service)
     fill(service)
     page = await shown(service)
     tables = {text_of(node.css_first("h3")): node for node in page.css("#completeness ~ article")}
@@ -255,8 +257,7 @@ async def test_collect_now_starts_a_run_of_this_source_and_day(tmp_path: Path) -
 
     ffvl, other = observation_source(noted, "ffvl"), observation_source(brings_a_reading, "romma")
     service = with_sources(make_service(tmp_path), [], [ffvl, other])
-    service.database.migrate()
-    service.store.save_sites(service.sites())
+    in_use(service)
     async with served(service) as client:
         await sign_in(client)
         page = await ops_page(client)
@@ -264,16 +265,16 @@ async def test_collect_now_starts_a_run_of_this_source_and_day(tmp_path: Path) -
         assert [node.attributes["value"] for node in sources] == ["ffvl"], "ROMMA has no history"
         data = {"form": form_token(page), "source": "ffvl", "day": "2026-07-14", "site": "grand-pre"}
         answer = await client.post("/ops/collect", data=data, headers=HTML)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/ops/runs/1")
-        await until(lambda: service.ledger.run(1).status != "running")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/ops/runs/3")
+        await until(lambda: service.ledger.run(3).status != "running")
         old = await client.post("/ops/collect", data=data | {"day": "2026-07-01"}, headers=HTML)
         odd = await client.post("/ops/collect", data=data | {"day": "<b>"}, headers=HTML)
         unknown = await client.post("/ops/collect", data=data | {"source": "<b>"}, headers=HTML)
         nowhere = await client.post("/ops/collect", data=data | {"site": "<b>"}, headers=HTML)
-    assert [source.source for source in service.ledger.run(1).sources] == ["ffvl"]
+    assert [source.source for source in service.ledger.run(3).sources] == ["ffvl"]
     assert [[site.id for site in needs.sites] for needs in seen] == [["grand-pre"]]
     assert [answer.status_code for answer in (old, odd, unknown, nowhere)] == [422, 422, 404, 404]
-    assert len(service.ledger.runs(limit=9)) == 1, "no run for a site that does not exist"
+    assert len(service.ledger.runs(limit=9)) == 3, "no run for a site that does not exist"
     assert "<b>" not in odd.text + unknown.text + nowhere.text
 
 

@@ -18,7 +18,7 @@ from backend.scoring.reasons import REASONS
 from backend.scoring.views import EVENING_BEFORE, View
 from backend.storage import days as store
 from backend.storage import schema as t
-from backend.storage.database import Database
+from backend.storage.database import Database, from_epoch
 from backend.storage.site_rows import save_site
 
 Grid = NDArray[np.float64]
@@ -53,7 +53,7 @@ def keep(
     """
     start = day_number(first)
     with database.write() as connection:
-        save_site(connection, site)
+        save_site(connection, site, from_epoch(local_moment(start)))
         site_id = connection.execute(sa.select(t.site.c.id).where(t.site.c.slug == site.id)).scalar_one()
         forecast_days = [
             _forecast_days(connection, site_id, start, name, values, (grounds or {}).get(name), lead)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 
@@ -159,6 +159,20 @@ async def when_ready(client: httpx2.AsyncClient) -> None:
 
 
 # --- What lies in the store --------------------------------------------------------------------------
+
+
+def in_use(service: Service, since: datetime = NOW - timedelta(days=30)) -> None:
+    """Let the service know its sites since then, and put in a run of each job that asked every source."""
+    service.database.migrate()
+    clock = cast(HandClock, service.clock)
+    now, clock.now = clock.now, since
+    service.store.save_sites(service.sites())
+    for job in JOBS:
+        claim = service.ledger.claim(job, "cli", since)
+        assert claim is not None
+        outcomes = [SourceRun(source=one.name, status="failed") for one in service.sources.of(job)]
+        service.ledger.finish(claim, "failed", since, duration=1, sources=outcomes)
+    clock.now = now
 
 
 def fill(service: Service) -> None:
