@@ -125,6 +125,15 @@ class Database:
         self.full = None
 
     @contextmanager
+    def write_beside(self) -> Iterator[sa.Connection]:
+        """Open one transaction that waits for no other writer, for tables that are no part of the store.
+
+        PostgreSQL only: a SQLite file has one writer in any case.
+        """
+        with self._translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Open a connection that sees one state of the database and blocks no writer."""
         with self._translated(), self._reader.connect() as connection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -32,7 +32,7 @@ from backend.collectors.transport.headers import (
     stated_time,
     user_agent,
 )
-from backend.collectors.transport.hosts import CircuitOpenError, Host, HttpLimits
+from backend.collectors.transport.hosts import CircuitOpenError, Host, HttpLimits, Pace, own_pace
 from backend.collectors.transport.quota import Quota, QuotaSpentError
 from backend.collectors.transport.sinks import DiskError, MemorySink, Sink, temporary_file
 from backend.core.clock import Clock, utc_now
@@ -68,6 +68,7 @@ class HttpClient:
         limits: HttpLimits | None = None,
         clock_watch: ClockWatch | None = None,
         folder: Path | None = None,
+        pace_of: Callable[[str, timedelta], Pace] = own_pace,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         """Make a client; it opens no connection before the first request.
@@ -76,7 +77,8 @@ class HttpClient:
         the starts of two requests to a host, `quotas` the quota of each host, and `secrets` are values to
         mask in addition to the secrets of a request. `clock_watch` receives the time that each host states
         in its answers. `folder` holds downloads while they are in use (default: the system's temporary
-        folder), and `transport` replaces the real network.
+        folder), `pace_of` returns the pace of a host with a spacing, and `transport` replaces the real
+        network.
         """
         self._clock = clock
         self._clock_watch = clock_watch
@@ -88,6 +90,7 @@ class HttpClient:
         self._secrets = tuple(secrets)
         self._limits = limits or HttpLimits()
         self._folder = folder
+        self._pace_of = pace_of
         self._hosts: dict[str, Host] = {}
         self._client = httpx2.AsyncClient(
             headers=encoded({"User-Agent": user_agent(contact), "Accept-Encoding": "gzip"}),
@@ -109,6 +112,7 @@ class HttpClient:
         limits: HttpLimits | None = None,
         clock_watch: ClockWatch | None = None,
         folder: Path | None = None,
+        pace_of: Callable[[str, timedelta], Pace] = own_pace,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> Self:
         """Make the client that the settings describe."""
@@ -125,6 +129,7 @@ class HttpClient:
             limits=limits,
             clock_watch=clock_watch,
             folder=folder,
+            pace_of=pace_of,
             transport=transport,
         )
 
@@ -192,9 +197,9 @@ class HttpClient:
         for _ in range(MAX_REDIRECTS + 1):
             name = host_name(target.url)
             if name not in self._hosts:
-                self._hosts[name] = Host(
-                    self._spacing.get(name, timedelta()), self._limits, self._quotas.get(name)
-                )
+                spacing = self._spacing.get(name)
+                pace = self._pace_of(name, spacing) if spacing else None
+                self._hosts[name] = Host(self._limits, pace, self._quotas.get(name))
             try:
                 attempt = partial(self._attempt, exchange, target)
                 response = await self._hosts[name].call(attempt, exchange.bound, exchange.request.calls)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from aiolimiter import AsyncLimiter
 from circuitbreaker import CircuitBreaker
@@ -64,14 +64,26 @@ class HttpLimits:
         return error.retry_after if error.retry_after <= self.longest_retry_after else False
 
 
+class Pace(Protocol):
+    """The spacing of a host's requests."""
+
+    async def acquire(self) -> None:
+        """Return when the next request may start."""
+
+
+def own_pace(_host: str, spacing: timedelta) -> Pace:
+    """Return the pace of a host for the requests of this process alone."""
+    return AsyncLimiter(1, spacing.total_seconds())
+
+
 class Host:
     """One host, shared by all requests of the process to it."""
 
-    def __init__(self, spacing: timedelta, limits: HttpLimits, quota: Quota | None = None) -> None:
+    def __init__(self, limits: HttpLimits, pace: Pace | None = None, quota: Quota | None = None) -> None:
         self._limits = limits
         self._quota = quota
-        self._slots = asyncio.Semaphore(1 if spacing else limits.per_host)
-        self._limiter = AsyncLimiter(1, spacing.total_seconds()) if spacing else None
+        self._slots = asyncio.Semaphore(1 if pace else limits.per_host)
+        self._pace = pace
         self._breaker = CircuitBreaker(
             failure_threshold=limits.failures,
             recovery_timeout=limits.recovery,
@@ -96,8 +108,8 @@ class Host:
         async def spaced() -> T:
             if self._quota:
                 await self._quota.spend(calls)
-            if self._limiter:
-                await self._limiter.acquire()
+            if self._pace:
+                await self._pace.acquire()
             return await attempt()
 
         self._refuse_while_open()
