@@ -1,13 +1,13 @@
 """Inference: how often the intervals hold the truth, and how often chance is called a bias or a winner.
 
-    python -m proofs.inference [--repetitions 1000] [--processes 2] [--markdown] [--only power|forecast]
+    python -m proofs.inference [--repetitions 1000] [--processes 2] [--markdown] [--only power]
 
 Each repetition is a world whose truth is known: errors of an hour that last (AR(1) 0.9 from hour to hour) on
 top of errors of a day that last (AR(1) from day to day), both of the same size. It is evaluated by the
 functions that answer the API, `export scores` and the command line: the score of a model, its bias, its
 events, its skill, and the ranking of two models. Seeded: the same figures on every run.
-docs/lab/inference.md holds the table. `--only forecast` is another proof, that of proofs/forecast.py; it runs
-after the others if there is no `--only`.
+docs/lab/inference.md holds the table. `--only forecast` and `--only forecast-service` are other proofs, of
+proofs/forecast.py and proofs/forecast_service.py; they run after the others if there is no `--only`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from backend.scoring.sample.sample import Sample, StationDays
 from backend.scoring.sample.strata import Stratum
 from backend.scoring.views import EVENING_BEFORE
 from backend.scoring.words.sentences import tendency
-from proofs import forecast
+from proofs import forecast, forecast_service
 
 SEED = 20_261_010
 REPETITIONS = 1000
@@ -335,6 +335,12 @@ def line(row: Row, *, markdown: bool = False) -> str:
     return f"{cells[0]:46}{cells[1]:>5}{cells[2]:>6}{cells[3]:>9}{cells[4]:>9}{cells[5]:>6}  {cells[6]}"
 
 
+OTHERS: dict[str, Callable[[Sequence[str]], int]] = {
+    "forecast": forecast.main,
+    "forecast-service": forecast_service.main,
+}
+"""The proofs of the corrected forecast, each with its own options."""
+
 HEAD = ("figure", "lag-1", "days", "aim", "found", "±", "")
 
 
@@ -345,13 +351,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--only", default="", help="model, equal or power: only such cells; or forecast")
+    parser.add_argument(
+        "--only", default="", help="model, equal or power: only such cells; or forecast, forecast-service"
+    )
     parser.add_argument("--markdown", action="store_true", help="as a table for the documentation")
-    options, of_forecast = parser.parse_known_args(arguments)
-    if options.only == "forecast":
-        return forecast.main(of_forecast)
-    if of_forecast:
-        parser.error(f"unknown: {' '.join(of_forecast)}")
+    options, of_other = parser.parse_known_args(arguments)
+    if options.only in OTHERS:
+        return OTHERS[options.only](of_other)
+    if of_other:
+        parser.error(f"unknown: {' '.join(of_other)}")
     cells = [cell for cell in CELLS if options.only in cell.kind]
     print(f"seed {SEED}, {options.repetitions} repetitions a cell, {len(cells)} cells", flush=True)
     if options.markdown:
@@ -363,7 +371,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"{missed} figures miss their aim by more than two standard errors" if missed else "every aim is met"
     )
-    return int(bool(missed) | (not options.only and forecast.main([]) > 0))
+    failed = [] if options.only else [prove_other([]) > 0 for prove_other in OTHERS.values()]
+    return int(bool(missed) | any(failed))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class Days:
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=60, help="Number of simulated days to collect.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=200, help="Number of simulated days to collect.")] = 30,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the store of an earlier demo.")] = False,
     serve: Annotated[bool, typer.Option(help="Serve the page and the API.")] = True,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8000,

@@ -100,14 +100,15 @@ def test_a_reading_that_came_after_the_decision_is_not_learned(world: IssuingWor
     world.announce(at(NEXT, 14), NEXT + 1)
     world.measure(NEXT - 1, range(19, 24), at(NEXT, 8))
     world.measure(NEXT, range(18), at(NEXT, 18, 45))
-    # The whole day before is corrected after the decision, and the job runs later still.
-    world.measure(NEXT - 1, range(24), at(NEXT, 19, 30), value=60.0)
+    # Hours of the day before are corrected after the decision, and the job runs later still.
+    world.measure(NEXT - 1, range(10, 13), at(NEXT, 19, 30), value=60.0)
     world.issue(NEXT, late=timedelta(hours=1))
     with world.database.read() as connection:
         days = learning_days(connection, WIND_OF_TOMORROW, ["planfait"])["planfait", "ffvl:1"]
     learned = days[-3].readings
     assert learned is not None and learned.day == NEXT - 1
     assert (learned.observed < 60_000).all(), "a correction counts from its arrival on"
+    assert (learned.observed[[9, 14, 20]] > 0).all(), "the other hours are learned"
 
 
 def test_a_day_waits_for_its_last_readings(world: IssuingWorld) -> None:
