@@ -44,8 +44,11 @@ async def bench_answering(
             sites = write_sites(work, load.get("count", 1))
             with running("server", environment=standing_in.environment, sites=sites, **load) as server:
                 port = server.line()["port"]
-                requests = {"port": port, "path": STATUS, "rate": REQUESTS_PER_SECOND, "seconds": seconds}
-                return (await measured("client", **requests))["late"], server.ended()["jobs"]
+                requests = {"port": port, "paths": [STATUS], "rate": REQUESTS_PER_SECOND, "seconds": seconds}
+                asked = await measured("client", **requests)
+                if asked["refused"]:
+                    raise RuntimeError(f"not answered: {asked['refused']}")
+                return asked["late"], server.ended()["jobs"]
 
         for _ in range(rounds):
             for name, load in loads.items():

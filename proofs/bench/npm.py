@@ -1,4 +1,4 @@
-"""Tools of the bench that npm has: Lighthouse, and autocannon for a fixed rate of requests."""
+"""Lighthouse, which npm has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-VERSIONS = {"lighthouse": "12.8.2", "autocannon": "9.0.0"}
+VERSIONS = {"lighthouse": "12.8.2"}
 
 INSTALL = ("npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--silent")
 PATIENCE_SECONDS = 600.0
@@ -22,10 +22,10 @@ def node_modules(work: Path, *, install: bool) -> Path | None:
     if modules.exists() and shutil.which("node"):
         return modules
     if shutil.which("npm") is None:
-        print("npm is not installed: Lighthouse and the load of mixed pages are left out")
+        print("npm is not installed: the points of Lighthouse are left out")
         return None
     if not install:
-        print("Lighthouse and autocannon are not installed for tiny sizes: their figures are left out")
+        print("Lighthouse is not installed for tiny sizes: its points are left out")
         return None
     half = folder.with_suffix(".half")
     shutil.rmtree(half, ignore_errors=True)

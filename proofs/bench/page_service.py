@@ -11,6 +11,9 @@ from backend.main import Service
 from backend.tests.support.served import OPENED
 from proofs.bench.world import make_service
 
+BARE = "/bare"
+"""The address of fixed bytes, served beside the pages by the same server."""
+
 DETAILS = ("limit", "bias", "beacon", "coverage", "lead", "timing", "direction", "runs")
 
 

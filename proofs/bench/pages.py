@@ -15,6 +15,7 @@ from backend.core.local_time import local_day
 from backend.scoring.days.rebuild import rebuild
 from backend.storage import schema as t
 from backend.storage.database import Database
+from proofs.bench.crowded import bench_crowd
 from proofs.bench.processes import measured
 from proofs.bench.quiet import Quiet
 from proofs.bench.report import Figure, over_rounds
@@ -44,6 +45,7 @@ async def bench_pages(
     return [
         *_figures(shape, found, many, long["the list"]),
         *await bench_visits(work, quiet, url, shape, rounds=rounds, tiny=tiny),
+        *await bench_crowd(work, quiet, url, shape, tiny=tiny),
     ]
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar
 
+import psutil
+
 PATIENCE_SECONDS = 900.0
 
 P = ParamSpec("P")
@@ -49,6 +51,11 @@ class Child:
         self._errors.seek(0)
         messages = self._errors.read().decode(errors="replace")[-2000:]
         raise RuntimeError(f"a measuring process ended with exit code {code}: {messages}")
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds that it has used, without its own children."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return times.user + times.system
 
     def go_on(self) -> None:
         """Let it go on after a wait."""
