@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.forecast.cells import PLACES, Bools, Floats, Integers
 
@@ -25,13 +26,14 @@ SHARE, LEAST_WINDOW = 0.75, 20
 """Of fewer days the newest three quarters count, at least 20: errors of the first days, in which nothing was
 corrected yet, make the interval of the second month too wide."""
 
-LEAST_WEIGHT = 9.0
+LEAST_WEIGHT = 9
 """With fewer days of weight there is no interval: the 80 % order statistics would be beyond the sample."""
 
-THIRD_WEIGHT = 20.0
+THIRD_WEIGHT = 20
 """With so many days of weight a third of strength stands alone; with fewer the whole class counts."""
 
-TINY = 1e-9
+PARTS = 24
+"""Parts of a day that weights are counted in: each of 1 to 4 hours has a whole even number of them."""
 
 
 def _thirds(values: Floats, past: Floats) -> tuple[Floats, Floats]:
@@ -43,11 +45,11 @@ def _thirds(values: Floats, past: Floats) -> tuple[Floats, Floats]:
     return (values > lower) + 1.0 * (values > upper), (past > lower) + 1.0 * (past > upper)
 
 
-def _one_day_weights(chosen: Bools, places: int) -> Floats:
-    """Return weights (..., n) so that each day of `places` successive entries totals 1 over the chosen."""
+def _day_weights(chosen: Bools, places: int) -> Integers:
+    """Return weights (..., n), in PARTS of a day: `places` successive entries total 1 over the chosen."""
     by_day = chosen.reshape(*chosen.shape[:-1], -1, places)
     count = np.maximum(by_day.sum(axis=-1, keepdims=True), 1)
-    return np.asarray((by_day / count).reshape(chosen.shape))
+    return np.asarray((by_day * (PARTS // count)).reshape(chosen.shape))
 
 
 def newest(past_errors: Floats, days: Integers) -> Floats:
@@ -79,34 +81,58 @@ def dressed(values: Floats, past_values: Floats, past_errors: Floats, least: flo
     past = np.moveaxis(past_values, -3, -2).reshape(errors.shape)
     there = ~np.isnan(errors)
     third, past_third = _thirds(values, np.where(there, past, np.nan))
-    alike = _one_day_weights(there[..., None, :] & (past_third[..., None, :] == third[..., None]), places)
-    enough = alike.sum(axis=-1, keepdims=True) >= THIRD_WEIGHT - TINY
-    weight = np.where(enough, alike, _one_day_weights(there, places)[..., None, :])
-    calm = (past + errors <= least)[..., None, :]
-    members = np.maximum(np.nan_to_num(values)[..., None] + errors[..., None, :], least)
-    members = np.where(calm, least, members)
-    members = np.where(weight > 0, members, np.inf)
-    order = np.argsort(members, axis=-1, kind="stable")
-    found = _at_levels(np.take_along_axis(members, order, -1), np.take_along_axis(weight, order, -1))
-    return np.where(np.isnan(values)[..., None], np.nan, found)
-
-
-def _at_levels(members: Floats, weight: Floats) -> Floats:
-    """Return the quantiles at LEVELS of sorted members, those of weight 0 last; NaN below LEAST_WEIGHT."""
-    cumulated = weight.cumsum(axis=-1)
-    total = cumulated[..., -1:]
-    rank = cumulated - weight / 2 + 0.5
-    last = np.maximum((weight > 0).sum(axis=-1, keepdims=True) - 1, 0)
-    wanted = np.clip(LEVELS * (total + 1), rank[..., :1], np.take_along_axis(rank, last, -1))
-    upper = np.minimum((rank[..., None, :] < wanted[..., None]).sum(axis=-1), last)
-    lower = np.maximum(upper - 1, 0)
-    (low, low_rank), (high, high_rank) = (
-        (np.take_along_axis(members, at, -1), np.take_along_axis(rank, at, -1)) for at in (lower, upper)
+    # The hours of a class have the same past errors: they are sorted once, calms first.
+    keys = np.where(there, np.where(past + errors <= least, -np.inf, errors), np.inf)
+    order = np.argsort(keys, axis=-1, kind="stable")
+    by_day = np.where(there, past_third, -1).reshape(*there.shape[:-1], -1, places)
+    of_third = (by_day[..., None, :] == by_day[..., None]).sum(axis=-1).reshape(there.shape)
+    keys, past_third, in_third, in_class = (
+        np.take_along_axis(part, order, -1)[..., None, :]
+        for part in (keys, past_third, np.where(there, PARTS // of_third, 0), _day_weights(there, places))
     )
-    share = np.where(high_rank > low_rank, (wanted - low_rank) / np.maximum(high_rank - low_rank, TINY), 1.0)
-    enough = total >= LEAST_WEIGHT - TINY
-    low, high = np.where(enough, low, 0.0), np.where(enough, high, 0.0)
-    return np.where(enough, low + share * (high - low), np.nan)
+    alike = np.where(past_third == third[..., None], in_third, 0)
+    enough = alike.sum(axis=-1, keepdims=True) >= THIRD_WEIGHT * PARTS
+    weight = np.where(enough, alike, in_class).astype(np.int32)
+    lower, upper, share = _between(weight)
+    low, high = (
+        np.maximum(values[..., None] + np.take_along_axis(keys, at, -1), least) for at in (lower, upper)
+    )
+    missing = np.isnan(values)[..., None] | (weight.sum(axis=-1, keepdims=True) < LEAST_WEIGHT * PARTS)
+    low, high = np.where(missing, 0.0, low), np.where(missing, 0.0, high)
+    return np.where(missing, np.nan, low + share * (high - low))
+
+
+def _between(weight: NDArray[np.int32]) -> tuple[Integers, Integers, Floats]:
+    """Return for each of LEVELS the two members that it lies between, and its share of the way.
+
+    `weight` (..., n) is of sorted members, in PARTS of a day; those of weight 0 are no members. All ranks are
+    whole numbers, so that a unit has the same bits in any company.
+    """
+    length, levels = weight.shape[-1], np.arange(1, len(LEVELS) + 1)
+    cumulated = weight.cumsum(axis=-1, dtype=np.int32)
+    total = cumulated[..., -1:]
+    per_level = len(LEVELS) + 1
+    rank = per_level * (cumulated - weight // 2 + PARTS // 2)  # also ascending where the weight is 0
+    member = np.arange(length, dtype=np.int32)
+    before = np.maximum.accumulate(np.where(weight > 0, member, np.int32(-1)), axis=-1)
+    after = np.minimum.accumulate(np.where(weight > 0, member, np.int32(length))[..., ::-1], axis=-1)[
+        ..., ::-1
+    ]
+    first, last = np.minimum(after[..., :1], length - 1), np.maximum(before[..., -1:], 0)
+    wanted = np.clip(
+        levels * (total + PARTS), np.take_along_axis(rank, first, -1), np.take_along_axis(rank, last, -1)
+    )
+    # One search for all rows: each has its own range of whole numbers.
+    row = np.arange(rank[..., 0].size).reshape(*rank.shape[:-1], 1)
+    reach = per_level * (length + 2) * PARTS
+    found = np.searchsorted((rank + row * reach).ravel(), (wanted + row * reach).ravel())
+    found = np.clip(found.reshape(wanted.shape) - row * length, 0, length - 1)
+    upper = np.minimum(np.take_along_axis(after, found, -1), length - 1)
+    lower = np.take_along_axis(before, np.maximum(found - 1, 0), -1)
+    lower = np.where((found > 0) & (lower >= 0), lower, upper)
+    low, high = np.take_along_axis(rank, lower, -1), np.take_along_axis(rank, upper, -1)
+    share = np.where(high > low, (wanted - low) / np.maximum(high - low, 1), 1.0)
+    return lower, upper, share
 
 
 def chance_of_day(
@@ -137,7 +163,7 @@ def chance_of_hour(values: Floats, past_errors: Floats, limit: float) -> tuple[F
     """
     units, days, classes, places = past_errors.shape
     errors = np.moveaxis(past_errors, 1, 2).reshape(units, classes, days * places)
-    weight = _one_day_weights(~np.isnan(errors), places)[:, :, None]
+    weight = _day_weights(~np.isnan(errors), places)[:, :, None] / PARTS
     above = values[..., None] + errors[:, :, None] > limit
     count = np.broadcast_to(weight.sum(axis=-1), values.shape)
     chance = ((weight * above).sum(axis=-1) + 1.0) / (count + 2.0)

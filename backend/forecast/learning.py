@@ -7,10 +7,10 @@ the same inputs give the same bits. A state has one or several units: stations o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,11 @@ from backend.forecast import aggregation, directions, experts, interval
 from backend.forecast.cells import CLASSES, PLACES, Floats, Integers
 from backend.forecast.experts import Rules
 
-METHOD = "boa-3"
+METHOD = "boa-4"
 """Version of the method: another one for each change that changes a figure."""
+
+STEPS = 1000
+"""Steps of a unit in which combinations are kept."""
 
 _UNITS_AXIS = {"moments": 1, "climate": 1, "losses": 1}
 """The axis of the units in the arrays that have another one first."""
@@ -30,15 +33,15 @@ _UNITS_AXIS = {"moments": 1, "climate": 1, "losses": 1}
 class State:
     """What is known about units after some days; nothing is changed in place.
 
-    `past_values`, `past_errors`: (units, 90 days, 1 + models, 8, 4), oldest first: the combination and each
-    raw model as issued, and `o - p` (of a direction the turn, -180 to 180 degrees). `losses`: (2, units,
-    models) the sum of daily MAE of raw models; days. `days`: (units,) how many days with a pair were learned.
+    `past_values`: (units, 90 days, 1 + models, 8, 4), oldest first: the combination and each raw model as
+    issued. `past_readings`: (units, 90 days, 8, 4). `losses`: (2, units, models) the sum of daily MAE of raw
+    models; days. `days`: (units,) how many days with a pair were learned.
     """
 
     memory: experts.Memory
     known: aggregation.Aggregation
     past_values: Floats
-    past_errors: Floats
+    past_readings: Floats
     losses: Floats
     days: Integers
 
@@ -50,7 +53,7 @@ class State:
             experts.fresh(units, models),
             aggregation.fresh(units, experts.expert_count(models)),
             past,
-            past,
+            past[:, :, 0],
             np.zeros((2, units, models)),
             np.zeros(units, dtype=np.int64),
         )
@@ -61,7 +64,7 @@ class State:
             **self.memory._asdict(),
             **self.known._asdict(),
             "past_values": self.past_values,
-            "past_errors": self.past_errors,
+            "past_readings": self.past_readings,
             "losses": self.losses,
             "days": self.days.astype(float),
         }
@@ -99,26 +102,35 @@ class State:
             experts.Memory(*(arrays[name] for name in experts.Memory._fields)),
             aggregation.Aggregation(*(arrays[name] for name in aggregation.Aggregation._fields)),
             arrays["past_values"],
-            arrays["past_errors"],
+            arrays["past_readings"],
             arrays["losses"],
             arrays["days"].astype(np.int64),
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ForecastHours:
-    """The forecast of a day, in the unit of the parameter; NaN where there is none.
+class Advice:
+    """What the experts give for a day, in the unit of the parameter; NaN where there is none.
 
-    `experts`, `weights`: (units, experts, 8, 4). `combined`: (units, 8, 4), from which errors are learned.
-    `value`: what is published, the median, or the combination while there is no interval. `quantiles`:
-    (units, 8, 4, 19) at interval.LEVELS. `best`: (units,) the index of the best raw model so far, -1 for
-    none; `best_value`, `best_quantiles`: that model, also dressed with its past errors. Quantiles of a
-    direction are turns from the value, which is the combination, and from `best_value`.
+    `experts`: (units, experts, 8, 4). `combined`: (units, 8, 4), in whole thousandths as in the record. A day
+    is learned from it.
     """
 
     experts: Floats
-    weights: Floats
     combined: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForecastHours(Advice):
+    """The forecast of a day, in the unit of the parameter; NaN where there is none.
+
+    `weights`: of the experts. `value`: what is published, the median, or the combination while there is no
+    interval. `quantiles`: (units, 8, 4, 19) at interval.LEVELS. `best`: (units,) the index of the best raw
+    model so far, -1 for none; `best_value`, `best_quantiles`: that model, also dressed with its past errors.
+    Quantiles of a direction are turns from the value, which is the combination, and from `best_value`.
+    """
+
+    weights: Floats
     value: Floats
     quantiles: Floats
     best: Integers
@@ -126,15 +138,26 @@ class ForecastHours:
     best_quantiles: Floats
 
 
-def issue(state: State, models: Floats, rules: Rules) -> ForecastHours:
-    """Return the forecast from the models' values, (units, models, 8, 4), NaN where one is missing."""
-    advice = (
-        directions.advise(state.memory, models)
-        if rules.circular
-        else experts.advise(state.memory, models, rules)
-    )
+def advise(state: State, models: Floats, rules: Rules) -> Advice:
+    """Return the experts and their combination from the models' values, NaN where one is missing."""
+    return _advised(state, models, rules)[0]
+
+
+def _advised(state: State, models: Floats, rules: Rules) -> tuple[Advice, Floats]:
+    """Return the advice with the weights of the experts."""
+    if rules.circular:
+        advice = directions.advise(state.memory, models)
+    else:
+        advice = experts.advise(state.memory, models, rules)
     weights = aggregation.weights(state.known, advice)
     combined = (directions if rules.circular else aggregation).combine(weights, advice)
+    steps = np.rint(combined * STEPS)
+    return Advice(advice, (steps % (360 * STEPS) if rules.circular else steps) / STEPS), weights
+
+
+def issue(state: State, models: Floats, rules: Rules) -> ForecastHours:
+    """Return the forecast from the models' values, (units, models, 8, 4), NaN where one is missing."""
+    advice, weights = _advised(state, models, rules)
     units = np.arange(len(models))
     loss, days = state.losses
     # A model of a few days must not win against one of many: it needs half of the days of the longest.
@@ -142,23 +165,28 @@ def issue(state: State, models: Floats, rules: Rules) -> ForecastHours:
     score = np.where(there, loss / np.maximum(days, 1), np.inf)
     best = np.where(there.any(axis=1), score.argmin(axis=1), -1)
     best_value = np.where((best >= 0)[:, None, None], models[units, best], np.nan)
-    both = np.stack([combined, best_value], axis=1)
+    both = np.stack([advice.combined, best_value], axis=1)
     columns = np.stack([np.zeros_like(best), np.maximum(best, 0) + 1], axis=1)
-    past_values, past_errors = (
-        past[units[:, None], :, columns]
-        for past in (state.past_values, interval.newest(state.past_errors, state.days))
-    )
+    past = state.past_values[units[:, None], :, columns]
+    errors = interval.newest(state.past_readings, state.days)[:, None] - past
     if rules.circular:  # turns from the value, of all directions alike
-        both, past_values = both * 0.0, past_values * 0.0
-    dressed = interval.dressed(both, past_values, past_errors, rules.least)
+        both, past, errors = both * 0.0, past * 0.0, directions.turn(errors)
+    dressed = interval.dressed(both, past, errors, rules.least)
     median = dressed[:, 0, ..., interval.MEDIAN]
-    value = combined if rules.circular else np.where(np.isnan(median), combined, median)
+    value = advice.combined if rules.circular else np.where(np.isnan(median), advice.combined, median)
     return ForecastHours(
-        advice, weights, combined, value, dressed[:, 0], best.astype(np.int64), best_value, dressed[:, 1]
+        advice.experts,
+        advice.combined,
+        weights,
+        value,
+        dressed[:, 0],
+        best.astype(np.int64),
+        best_value,
+        dressed[:, 1],
     )
 
 
-def learn(state: State, issued: ForecastHours, observed: Floats, *, circular: bool = False) -> State:
+def learn(state: State, issued: Advice, observed: Floats, *, circular: bool = False) -> State:
     """Return the state after the day of `issued`, with its observations, (units, 8, 4); NaN where missing.
 
     `circular` as in the rules that it was issued by; directions are those of `directions.in_wind`.
@@ -178,7 +206,7 @@ def learn(state: State, issued: ForecastHours, observed: Floats, *, circular: bo
             (directions if circular else aggregation).regrets(issued.experts, issued.combined, observed),
         ),
         np.concatenate([state.past_values[:, 1:], values[:, None]], axis=1),
-        np.concatenate([state.past_errors[:, 1:], errors[:, None]], axis=1),
+        np.concatenate([state.past_readings[:, 1:], observed[:, None]], axis=1),
         state.losses + np.stack([loss, count > 0])[:, :, 1:],
         state.days + (count[:, 0] > 0),
     )
@@ -202,14 +230,28 @@ def replay(days: Sequence[Day], state: State, rules: Rules) -> Iterator[tuple[Fo
     Before a decision it learns the days whose readings were known by then, in the order of the days.
     Raises ValueError if `days` are not in the order of their decisions.
     """
+    return _in_order(days, state, rules, issue)
+
+
+def relearn(days: Sequence[Day], state: State, rules: Rules) -> Iterator[tuple[Advice, State]]:
+    """Yield the advice for each day, and the state that it was given from, as `replay` without intervals."""
+    return _in_order(days, state, rules, advise)
+
+
+Hours = TypeVar("Hours", bound=Advice)
+
+
+def _in_order(
+    days: Sequence[Day], state: State, rules: Rules, step: Callable[[State, Floats, Rules], Hours]
+) -> Iterator[tuple[Hours, State]]:
     if any(a.decided > b.decided for a, b in pairwise(days)):
         raise ValueError("the days are not in the order of their decisions")
-    waiting: list[tuple[Day, ForecastHours]] = []
+    waiting: list[tuple[Day, Hours]] = []
     for day in days:
         for earlier, of_earlier in waiting:
             if earlier.known <= day.decided:
                 state = learn(state, of_earlier, earlier.observed, circular=rules.circular)
         waiting = [pair for pair in waiting if pair[0].known > day.decided]
-        issued = issue(state, day.models, rules)
+        issued = step(state, day.models, rules)
         waiting.append((day, issued))
         yield issued, state

@@ -17,18 +17,19 @@ from backend.core.issued import Input
 from backend.core.local_time import HOUR, HOURS_A_DAY, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site
-from backend.core.registry import OWN_MODEL, THREE_HOUR_GUST_MODELS
+from backend.core.registry import THREE_HOUR_GUST_MODELS
+from backend.forecast.directions import LEAST_SPEED
 from backend.scoring.days.quality_control import CONTEXT, Flag
 from backend.scoring.days.run_selection import select_runs
 from backend.scoring.days.update import exclusions, observed_days
-from backend.scoring.grid import Span
+from backend.scoring.grid import SCALE, Span
 from backend.scoring.sample.height_correction import to_station_height
 from backend.scoring.views import DecisionView
 from backend.storage.collected_rows import arrived_rows, forecast_rows, site_stations
 from backend.storage.database import Connection
 from backend.storage.positions import whereabouts
 from backend.storage.quality_state import read_flags, read_limits
-from backend.storage.score_queries import model_elevations, model_ids, site_row, station_rows
+from backend.storage.score_queries import model_elevations, site_row, station_rows
 
 MOST_WAIT = int(timedelta(hours=48).total_seconds())
 """Seconds after its end that a day waits for the readings of its last hours, before it is learned without."""
@@ -62,25 +63,36 @@ class AnnouncedDay:
         return found
 
 
-def announced(connection: Connection, site: Site, view: DecisionView, day: int) -> AnnouncedDay:
-    """Return what the models announce for a local day by the runs available at the decision of the view."""
-    row, span = site_row(connection, site.id, day), Span(day, day)
+def announced(
+    connection: Connection, site: Site, views: Sequence[DecisionView], today: int, names: Mapping[int, str]
+) -> dict[int, AnnouncedDay]:
+    """Return what the models announce for the local day of each view, by its number.
+
+    Runs count that were available at the decision, which is on the local day `today`. `names` of the models,
+    by id; others are left out.
+    """
+    ahead = [view.days_before for view in views]
+    span = Span(today + min(ahead), today + max(ahead))
+    row = site_row(connection, site.id, span.last)
     if row is None:
-        return AnnouncedDay({}, {}, {})
-    first, last = int(span.starts[0]), int(span.starts[-1]) - 1
-    days = select_runs(forecast_rows(connection, row.id, first, last), span, (view,))[view.number]
-    names = {number: name for name, number in model_ids(connection).items() if name != OWN_MODEL.name}
-    values, inputs = {}, {}
-    for owner, hourly, minutes, older in zip(
-        days.owner.tolist(), days.hourly, days.minutes, days.older, strict=True
-    ):
-        if owner not in names:
-            continue
-        values[names[owner]] = hourly
-        runs = first + HOUR * np.arange(HOURS_A_DAY) - 60 * (minutes.astype(np.int64) + older)
-        used = np.unique(runs[(hourly != ABSENT) & (minutes != NO_LEAD)]).tolist()
-        inputs[names[owner]] = tuple(Input(names[owner], run) for run in used)
-    return AnnouncedDay(values, inputs, model_elevations(connection, row.id))
+        return {view.number: AnnouncedDay({}, {}, {}) for view in views}
+    runs = forecast_rows(connection, row.id, int(span.starts[0]), int(span.starts[-1]) - 1)
+    grounds = model_elevations(connection, row.id)
+    found = {}
+    for number, days in select_runs(runs, span, views).items():
+        day = today + next(view.days_before for view in views if view.number == number)
+        values, inputs = {}, {}
+        for index in np.flatnonzero(days.day == day).tolist():
+            name, hourly = names.get(int(days.owner[index])), days.hourly[index]
+            if name is None:
+                continue
+            values[name] = hourly
+            lead = 60 * (days.minutes[index].astype(np.int64) + days.older[index])
+            times = local_moment(day) + HOUR * np.arange(HOURS_A_DAY) - lead
+            used = np.unique(times[(hourly != ABSENT) & (days.minutes[index] != NO_LEAD)]).tolist()
+            inputs[name] = tuple(Input(name, run) for run in used)
+        found[number] = AnnouncedDay(values, inputs, grounds)
+    return found
 
 
 @dataclass
@@ -93,11 +105,20 @@ class ArrivedReadings:
     _days: dict[int, dict[str, Ints | None]] = field(default_factory=dict)
 
     def of(self, station: str, day: int, parameter: Parameter) -> Ints | None:
-        """Return the readings of a local day (25,), or None while more of its readings are expected."""
+        """Return the readings of a local day (25,), or None while more of its readings are expected.
+
+        Directions are those in wind: in less, a vane turns at random.
+        """
         if day not in self._days:
             self._days[day] = self._read(day)
         hourly = self._days[day].get(station)
-        return None if hourly is None else hourly[tuple(Parameter).index(parameter)]
+        if hourly is None:
+            return None
+        values: Ints = hourly[tuple(Parameter).index(parameter)]
+        if parameter is Parameter.WIND_DIRECTION:
+            speed = hourly[tuple(Parameter).index(Parameter.WIND_SPEED)]
+            return np.where(speed >= LEAST_SPEED * SCALE, values, ABSENT).astype(np.int32)
+        return values
 
     def elevation(self, station: str) -> float | None:
         """Return the height of a station, in metres above sea level."""

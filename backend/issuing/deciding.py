@@ -13,14 +13,16 @@ from backend.core.issued import GateReason, IssuedForecast
 from backend.core.local_time import HOURS_A_DAY, local_day
 from backend.forecast import gate
 from backend.forecast.cells import Floats
+from backend.forecast.directions import turn
 from backend.forecast.gate import Evidence, Finding, Gate
 from backend.forecast.learning import METHOD
 from backend.forecast.verification import at_all_levels, covered, crps, over_days, pit
+from backend.issuing.units import RULES
 from backend.scoring.grid import SCALE, present
 from backend.storage.database import Connection
 from backend.storage.gate_decisions import GateDecision, Grounds
 from backend.storage.issued import issued_forecasts
-from backend.storage.learning_days import Question, learning_days
+from backend.storage.learning_days import Question, learned_readings
 
 EVIDENCE_DAYS = 180
 """Newest days that a decision rests on. Of 90 days the coverage is known to 3.0 to 3.6 points, and 3 are
@@ -48,7 +50,7 @@ def decided(
     evidence = _evidence(connection, question, sites, today)
     if evidence is None:
         return None
-    now = gate.decide(before, evidence, today)
+    now = gate.decide(before, evidence, today, with_crps=not RULES[question.parameter].circular)
     gain = over_days(evidence.best_error - evidence.error)
     vetoes = {}
     for index, site in enumerate(sites):
@@ -80,24 +82,30 @@ def _evidence(
     A late row does not count, nor one that was learned from fewer days than the gate asks for.
     """
     first = today - EVIDENCE_DAYS
-    readings: dict[tuple[str, str | None, int], Ints] = {
-        (site, station, day.models.day): day.readings.observed
-        for (site, station), days in learning_days(connection, question, sites, first).items()
-        for day in days
-        if day.readings is not None
-    }
+    rows = [
+        row
+        for row in issued_forecasts(
+            connection,
+            sites,
+            audience=question.audience,
+            view=question.view,
+            first=first,
+            last=today - 1,
+            parameter=question.parameter,
+        )
+        if row.method == METHOD and not row.is_late and row.hours.days >= gate.GATED_DAYS
+    ]
+    if not rows:
+        return None
+    readings = learned_readings(connection, question, sites, first)
     shape = EVIDENCE_DAYS, len(sites), HOURS_A_DAY
     names = ("error", "best_error", "placebo_error", "crps", "dressed_crps", "covered")
     columns = {name: np.full(shape, np.nan) for name in names}
     number = {site: index for index, site in enumerate(sites)}
     found = False
-    rows = issued_forecasts(
-        connection, sites, audience=question.audience, view=question.view, first=first, last=today - 1
-    )
     for row in rows:
         observed = readings.get((row.site, row.hours.station, row.day))
-        counts = row.method == METHOD and not row.is_late and row.hours.days >= gate.GATED_DAYS
-        if row.parameter is not question.parameter or not counts or observed is None:
+        if observed is None:
             continue
         found = True
         place = row.day - first, number[row.site]
@@ -111,6 +119,7 @@ def _measures(row: IssuedForecast, observed: Ints) -> dict[str, Floats]:
     issued, count = row.hours, len(row.hours.times)
     truth = np.where(present(observed), observed / SCALE, np.nan)[:count]
     nothing = np.full(count, np.nan)
+    is_circular = RULES[row.parameter].circular
 
     def units(values: Sequence[int | None]) -> Floats:
         return np.array([np.nan if value is None else value / SCALE for value in values])
@@ -118,17 +127,23 @@ def _measures(row: IssuedForecast, observed: Ints) -> dict[str, Floats]:
     def quantiles(rows: Sequence[Sequence[int | None]]) -> Floats:
         return at_all_levels(np.stack([units(each) for each in rows], axis=-1))
 
+    def errors(values: Sequence[int | None]) -> Floats:
+        found = truth - units(values) if values else nothing
+        return turn(found) if is_circular else found
+
+    value, best = errors(issued.values), errors(issued.best_values)
     measures = {
-        "error": np.abs(units(issued.values) - truth),
-        "best_error": np.abs(units(issued.best_values) - truth) if issued.best_values else nothing,
-        "placebo_error": np.abs(units(issued.placebo) - truth) if issued.placebo else nothing,
+        "error": np.abs(value),
+        "best_error": np.abs(best),
+        "placebo_error": np.abs(errors(issued.placebo)),
     }
+    # The quantiles of a direction are turns from the value.
     if issued.quantiles:
-        own = quantiles(issued.quantiles)
-        measures["crps"] = crps(own, truth)
-        measures["covered"] = covered(pit(own, truth, SEED + row.day))
+        own, there = quantiles(issued.quantiles), value if is_circular else truth
+        measures["crps"] = crps(own, there)
+        measures["covered"] = covered(pit(own, there, SEED + row.day))
     if issued.best_quantiles:
-        measures["dressed_crps"] = crps(quantiles(issued.best_quantiles), truth)
+        measures["dressed_crps"] = crps(quantiles(issued.best_quantiles), best if is_circular else truth)
     return measures
 
 

@@ -6,35 +6,29 @@ learned days nothing is issued, but the models' values are kept for the learning
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import blake2b
 from itertools import groupby
 from typing import Protocol
 
-import numpy as np
+import msgspec
 
 from backend.core.clock import PARIS, Clock
-from backend.core.issued import (
-    LEVELS,
-    Audience,
-    GateReason,
-    GateState,
-    IssuedForecast,
-    IssuedHours,
-    reason_text,
-)
-from backend.core.local_time import HOUR, date_of, local_day, local_moment
+from backend.core.columns import Ints
+from backend.core.issued import Audience, GateReason, GateState, IssuedForecast, reason_text
+from backend.core.local_time import date_of, local_day
+from backend.core.parameters import Parameter
 from backend.core.records import Site
-from backend.forecast import aggregation, experts, interval
-from backend.forecast.cells import Floats, from_cells
+from backend.core.registry import OWN_MODEL
 from backend.forecast.gate import GATED_DAYS, Reason, Stage, stage
-from backend.forecast.learning import METHOD, ForecastHours, State, issue
+from backend.forecast.learning import METHOD
 from backend.issuing.arrived import AnnouncedDay, ArrivedReadings, announced, restarts
+from backend.issuing.batch import Made, made
 from backend.issuing.deciding import decided
 from backend.issuing.packing import UnitState
-from backend.issuing.units import RULES, Unit, learned_with, replayed
-from backend.scoring.grid import SCALE, clock_hours
+from backend.issuing.units import RULES, Unit, replayed
 from backend.scoring.views import DECISION_VIEWS, DecisionView
 from backend.storage.database import Connection, Database, to_epoch
 from backend.storage.gate_decisions import GateDecision, decisions
@@ -50,6 +44,7 @@ from backend.storage.learning_days import (
     saved_states,
 )
 from backend.storage.positions import moves
+from backend.storage.score_queries import model_ids
 
 MOST_UNITS = 40
 """Sites that are computed at once: enough for numpy, and few enough for the memory."""
@@ -58,8 +53,6 @@ MOST_DAYS_TO_WAIT = 7
 """Days after which a day without readings is no longer learned."""
 
 AUDIENCES: tuple[Audience, ...] = ("public", "operator")
-
-_LEVELS = [int(np.flatnonzero(np.isclose(interval.LEVELS, level / 100))[0]) for level in LEVELS]
 
 
 class Withheld(Protocol):
@@ -90,125 +83,165 @@ class Issuer:
 
     def batches(self, decision: datetime) -> Iterator[IssuedBatch]:
         """Yield what is issued at a decision time: one that is a view's, or nothing is."""
-        hour = decision.astimezone(PARIS).hour
-        for view in DECISION_VIEWS:
-            if view.hour == hour:
-                yield from self._of_view(view, decision)
-
-    def _of_view(self, view: DecisionView, decision: datetime) -> Iterator[IssuedBatch]:
-        day = local_day(decision) + view.days_before
-        at, withheld, sites = to_epoch(decision), self.withheld(), self.sites()
+        views = [view for view in DECISION_VIEWS if view.hour == decision.astimezone(PARIS).hour]
+        if not views:
+            return
+        day, at, withheld, sites = local_day(decision), to_epoch(decision), self.withheld(), self.sites()
         with self.database.read() as connection:
             moved = [
                 (move.site, move.station, local_day(move.since))
                 for move in moves(connection, {site.id: site.stations for site in sites})
             ]
-            of_models = {site.id: announced(connection, site, view, day) for site in sites}
+            names = {number: name for name, number in model_ids(connection).items() if name != OWN_MODEL.name}
+            coming = {site.id: announced(connection, site, views, day, names) for site in sites}
             readings = {site.id: ArrivedReadings(connection, site, at) for site in sites}
-            for audience in AUDIENCES:
-                hidden = (
-                    (frozenset(withheld.models), withheld.networks)
-                    if audience == "public"
-                    else (frozenset[str](), frozenset[str]())
+            for view in views:
+                of_view = _View(
+                    view=view,
+                    decision=decision,
+                    day=day + view.days_before,
+                    clock=self.clock,
+                    announced={name: of_site[view.number] for name, of_site in coming.items()},
+                    readings=readings,
                 )
                 stations = {
-                    site: code
-                    for site in sites
-                    if (code := site.station_without(date_of(day), hidden[1])) is not None
+                    audience: _stations(of_view, sites, moved, hidden)
+                    for audience, hidden in _hidden(withheld).items()
                 }
-                first = {site.id: restarts(site, station, moved, at) for site, station in stations.items()}
-                elevations = {site.id: readings[site.id].elevation(code) for site, code in stations.items()}
                 for parameter in RULES:
-                    question = Question(audience, view.number, parameter)
-                    found = _Found.read(connection, question, [site.id for site in stations], day)
-                    units = []
-                    for site, station in stations.items():
-                        values = {
-                            name: hours
-                            for name, hours in of_models[site.id].of(parameter, elevations[site.id]).items()
-                            if name not in hidden[0]
-                        }
-                        unit = found.unit(site.id, station, first[site.id], values, hidden[0], day)
-                        if unit is not None:
-                            units.append(unit)
-                    of_question = _Decision(question, decision, day, self.clock(), found.gate)
-                    yield from _issued(of_question, units, readings, of_models)
-                    ids = [site.id for site in stations]
-                    weekly = decided(connection, question, ids, decision, found.gate)
-                    if weekly is not None:
-                        yield IssuedBatch(question=question, decision=weekly)
+                    yield from _of_parameter(connection, of_view, parameter, stations)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the store has of the units of a question."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """A decision for one view: for a local day, from what had arrived."""
 
-    connection: Connection
-    question: Question
-    extents: Mapping[str, Mapping[str, Extent]]
-    saved: Mapping[str, SavedState]
-    gate: GateDecision | None
+    view: DecisionView
+    decision: datetime
+    day: int
+    clock: Clock
+    announced: Mapping[str, AnnouncedDay]
+    readings: Mapping[str, ArrivedReadings]
 
-    @classmethod
-    def read(cls, connection: Connection, question: Question, sites: Sequence[str], day: int) -> _Found:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A site with its station for an audience. `moved`: the day of the newest move of its mast, or 0."""
+
+    site: str
+    station: str
+    moved: int
+    elevation: float | None
+    hidden: frozenset[str]
+
+
+def _hidden(withheld: Withheld) -> dict[Audience, tuple[frozenset[str], frozenset[str]]]:
+    """Return the models and the networks that each audience must not see."""
+    return {"public": (frozenset(withheld.models), withheld.networks), "operator": (frozenset(), frozenset())}
+
+
+def _stations(
+    of_view: _View,
+    sites: Sequence[Site],
+    moved: Sequence[tuple[str, str, int]],
+    hidden: tuple[frozenset[str], frozenset[str]],
+) -> list[_Place]:
+    return [
+        _Place(
+            site=site.id,
+            station=code,
+            moved=restarts(site, code, moved, to_epoch(of_view.decision)),
+            elevation=of_view.readings[site.id].elevation(code),
+            hidden=hidden[0],
+        )
+        for site in sites
+        if (code := site.station_without(date_of(of_view.day), hidden[1])) is not None
+    ]
+
+
+def _of_parameter(
+    connection: Connection, of_view: _View, parameter: Parameter, places: Mapping[Audience, Sequence[_Place]]
+) -> Iterator[IssuedBatch]:
+    """Yield what is issued of a parameter, some sites after the other, and what its gate decides."""
+    gates = {}
+    for audience in places:
         newest = decisions(
-            connection,
-            audience=question.audience,
-            view=question.view,
-            parameter=question.parameter,
-            method=METHOD,
+            connection, audience=audience, view=of_view.view.number, parameter=parameter, method=METHOD
         )
-        return cls(
-            connection,
-            question,
-            extents(connection, question, sites),
-            saved_states(connection, question, sites),
-            newest[0] if newest else None,
-        )
+        gates[audience] = newest[0] if newest else None
+    for start in range(0, max(map(len, places.values()), default=0), MOST_UNITS):
+        # Without withheld sources both audiences have the same inputs, and the second costs no computation.
+        known: dict[Hashable, list[Made]] = {}
+        for audience, of_audience in places.items():
+            question = Question(audience, of_view.view.number, parameter)
+            some = of_audience[start : start + MOST_UNITS]
+            units = _units(connection, question, of_view, some)
+            of_question = _Decision(question, of_view, gates[audience])
+            yield from of_question.issued(units, known)
+    for audience, of_audience in places.items():
+        question = Question(audience, of_view.view.number, parameter)
+        ids = [place.site for place in of_audience]
+        weekly = decided(connection, question, ids, of_view.decision, gates[audience])
+        if weekly is not None:
+            yield IssuedBatch(question=question, decision=weekly)
 
-    def unit(
-        self,
-        site: str,
-        station: str,
-        moved: int,
-        values: Mapping[str, np.ndarray],
-        hidden: Collection[str],
-        day: int,
-    ) -> Unit | None:
-        """Return the unit of a site before this decision; None if its decision was made already.
 
-        Learning starts after the newest day of another station, and at the newest move of its own.
-        """
-        of_site = self.extents.get(site, {})
-        mine = of_site.get(station, Extent(day, day - 1, 0))
-        if mine.last >= day or (not values and not of_site):
-            return None
-        others = [extent.last + 1 for code, extent in of_site.items() if code != station]
-        first = max([moved, *others], default=0)
-        saved = self.saved.get(site)
-        if (
-            saved is not None
-            and (saved.station, saved.method, saved.first) == (station, METHOD, first)
-            and (saved.days == mine.learned or first > mine.first)
-        ):
-            known = UnitState.unpacked(saved.content)
-            names = sorted((set(known.models) | values.keys()) - set(hidden))
-            if names == list(known.models):
-                return Unit(site, station, first, saved.days, known, values)
-        days = learning_days(self.connection, self.question, [site], first).get((site, station), [])
-        names = sorted({*values, *(name for each in days for name in each.models.models)} - set(hidden))
-        if not names:
-            return None
-        known, learned = replayed(days, names, RULES[self.question.parameter])
-        return Unit(site, station, first, learned, known, values)
+def _units(
+    connection: Connection, question: Question, of_view: _View, places: Sequence[_Place]
+) -> list[Unit]:
+    """Return the units of sites before a decision, without those whose decision was made already."""
+    saved = saved_states(connection, question, [place.site for place in places])
+    found = []
+    for place in places:
+        of_site = of_view.announced[place.site].of(question.parameter, place.elevation)
+        values = {name: hours for name, hours in of_site.items() if name not in place.hidden}
+        cached = _cached(place, saved.get(place.site), values)
+        if cached is None:
+            cached = _replayed(connection, question, place, values, of_view.day)
+        if cached is not None and cached.known.newest < of_view.day:
+            found.append(cached)
+    return found
+
+
+def _cached(place: _Place, saved: SavedState | None, values: Mapping[str, Ints]) -> Unit | None:
+    """Return the unit of the saved state; None if that is of another station, method, start or set of models.
+
+    A state is stored with the rows that it was learned from, all of them or none.
+    """
+    if saved is None or (saved.station, saved.method) != (place.station, METHOD):
+        return None
+    known = UnitState.unpacked(saved.content)
+    names = sorted((set(known.models) | values.keys()) - place.hidden)
+    if names != list(known.models) or known.moved != place.moved:
+        return None
+    return Unit(place.site, place.station, saved.first, saved.days, known, values, saved.content)
+
+
+def _replayed(
+    connection: Connection, question: Question, place: _Place, values: Mapping[str, Ints], day: int
+) -> Unit | None:
+    """Return the unit after a replay of its stored days; None if the decision was made, or without any model.
+
+    Learning starts after the newest day of another station, and at the newest move of its own.
+    """
+    of_site = extents(connection, question, [place.site]).get(place.site, {})
+    mine = of_site.get(place.station, Extent(day, day - 1, 0))
+    if mine.last >= day or (not values and not of_site):
+        return None
+    others = [extent.last + 1 for code, extent in of_site.items() if code != place.station]
+    first = max([place.moved, *others], default=0)
+    days = learning_days(connection, question, [place.site], first).get((place.site, place.station), [])
+    names = sorted({*values, *(name for each in days for name in each.models.models)} - place.hidden)
+    if not names:
+        return None
+    known, learned = replayed(days, names, RULES[question.parameter], place.moved)
+    return Unit(place.site, place.station, first, learned, known, values)
 
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
     question: Question
-    time: datetime
-    day: int
-    now: datetime
+    of_view: _View
     gate: GateDecision | None
 
     def state(self, site: str, days: int) -> tuple[GateState, tuple[GateReason, ...]]:
@@ -225,118 +258,75 @@ class _Decision:
             return GateState.VETO, (grounds.vetoes[site],)
         return GateState.SHOWN, ()
 
+    def issued(self, units: Sequence[Unit], known: dict[Hashable, list[Made]]) -> Iterator[IssuedBatch]:
+        """Yield batches of units, after each has learned what came since its last decision.
 
-def _issued(
-    decision: _Decision,
-    units: Iterable[Unit],
-    readings: Mapping[str, ArrivedReadings],
-    announced_days: Mapping[str, AnnouncedDay],
-) -> Iterator[IssuedBatch]:
-    """Yield batches of units, after each has learned what came since its last decision."""
-    at, rules = to_epoch(decision.time), RULES[decision.question.parameter]
-    learned: dict[str, list[ReadingsOfDay]] = {}
-    ready = []
-    for unit in units:
-        of_unit = learned[unit.site] = []
+        `known` are results by their inputs: of those that are there nothing is computed again.
+        """
+        day, rules = self.of_view.day, RULES[self.question.parameter]
+        ready = []
+        for unit in units:
+            waiting = {of: one for of, one in unit.known.waiting.items() if day - of <= MOST_DAYS_TO_WAIT}
+            unit = replace(unit, known=replace(unit.known, waiting=waiting))
+            ready.append((unit, self._arrived(unit)))
+        ready.sort(key=lambda pair: (list(pair[0].known.models), list(pair[1]), pair[0].site))
+        for _, same in groupby(ready, key=lambda pair: (list(pair[0].known.models), list(pair[1]))):
+            some, readings = zip(*same, strict=True)
+            inputs = [self.of_view.announced[unit.site].inputs for unit in some]
+            key = tuple(map(_inputs_of, some))
+            results = known.get(key)
+            if results is None:
+                results = known[key] = made(some, readings, inputs, day, rules)
+            yield self._batch(some, readings, results)
+
+    def _arrived(self, unit: Unit) -> dict[int, Ints]:
+        """Return the readings of the days that a unit learns now, in the order of the days."""
+        found: dict[int, Ints] = {}
         for day in sorted(unit.known.waiting):
-            if decision.day - day > MOST_DAYS_TO_WAIT:
-                continue
-            observed = readings[unit.site].of(unit.station, day, decision.question.parameter)
+            observed = self.of_view.readings[unit.site].of(unit.station, day, self.question.parameter)
             if observed is None:
                 break  # the days are learned in their order
-            of_unit.append(ReadingsOfDay(unit.site, unit.station, day, at, observed))
-        waiting = {
-            day: hours for day, hours in unit.known.waiting.items() if decision.day - day <= MOST_DAYS_TO_WAIT
-        }
-        unit = replace(unit, known=replace(unit.known, waiting=waiting))
-        ready.append(learned_with(unit, of_unit))
-    ready.sort(key=lambda unit: (list(unit.known.models), unit.site))
-    for _, same in groupby(ready, key=lambda unit: list(unit.known.models)):
-        group = list(same)
-        parts = -(-len(group) // MOST_UNITS)
-        for numbers in np.array_split(np.arange(len(group)), parts):
-            some = [group[number] for number in numbers.tolist()]
-            state = State.joined([unit.known.state for unit in some])
-            models = np.concatenate([unit.coming(decision.day) for unit in some])
-            hours = issue(state, models, rules)
-            placebo = _placebo(state, models, rules)
-            forecasts, states, inputs = [], [], []
-            for index, unit in enumerate(some):
-                if unit.announced:
-                    inputs.append(ModelsOfDay(unit.site, unit.station, decision.day, at, unit.announced))
-                    own = _unit_of(hours, index)
-                    waiting = {**unit.known.waiting, decision.day: own}
-                    unit = replace(unit, known=replace(unit.known, waiting=waiting))
-                    days = int(unit.known.state.days[0])
-                    if stage(days) is not Stage.NOTHING:
-                        runs = announced_days[unit.site]
-                        forecasts.append(_forecast(decision, unit, own, placebo[index], days, runs))
-                states.append(unit.saved())
-            yield IssuedBatch(
-                question=decision.question,
-                forecasts=forecasts,
-                learned=[*inputs, *(part for unit in some for part in learned[unit.site])],
-                states=states,
+            found[day] = observed
+        return found
+
+    def _batch(
+        self, units: Sequence[Unit], readings: Sequence[Mapping[int, Ints]], results: Sequence[Made]
+    ) -> IssuedBatch:
+        day, at, now = self.of_view.day, to_epoch(self.of_view.decision), self.of_view.clock()
+        forecasts, states, learned = [], [], list[ModelsOfDay | ReadingsOfDay]()
+        for unit, of_unit, result in zip(units, readings, results, strict=True):
+            if unit.announced:
+                learned.append(ModelsOfDay(unit.site, unit.station, day, at, unit.announced))
+            learned += (
+                ReadingsOfDay(unit.site, unit.station, of, at, observed) for of, observed in of_unit.items()
             )
+            days = unit.learned + len(of_unit)
+            states.append(SavedState(unit.site, unit.station, METHOD, unit.first, days, result.content))
+            if result.hours is None:
+                continue
+            state, reasons = self.state(unit.site, result.hours.days)
+            forecasts.append(
+                IssuedForecast(
+                    site=unit.site,
+                    audience=self.question.audience,
+                    parameter=self.question.parameter,
+                    view=self.question.view,
+                    day=day,
+                    method=METHOD,
+                    decision_time=self.of_view.decision,
+                    issued_at=now,
+                    hours=msgspec.structs.replace(result.hours, state=state, reason=reason_text(reasons)),
+                )
+            )
+        return IssuedBatch(question=self.question, forecasts=forecasts, learned=learned, states=states)
 
 
-def _placebo(state: State, models: Floats, rules: experts.Rules) -> Floats:
-    """Return the models of each unit, combined by what another unit learned; NaN for a single unit."""
-    count = len(models)
-    if count < 2:
-        return np.full((count, *models.shape[2:]), np.nan)
-    other = state.taken([(unit + 1) % count for unit in range(count)])
-    advice = experts.advise(other.memory, models, rules)
-    return aggregation.combine(aggregation.weights(other.known, advice), advice)
+def _inputs_of(unit: Unit) -> Hashable:
+    """Return what the result of a unit follows from, apart from the readings, which all audiences share.
 
-
-def _unit_of(hours: ForecastHours, index: int) -> ForecastHours:
-    names = ForecastHours.__dataclass_fields__
-    return ForecastHours(**{name: getattr(hours, name)[index : index + 1] for name in names})
-
-
-def _forecast(
-    decision: _Decision, unit: Unit, hours: ForecastHours, placebo: Floats, days: int, runs: AnnouncedDay
-) -> IssuedForecast:
-    clock = clock_hours(date_of(decision.day), 1)[0]
-    exists = np.flatnonzero(clock >= 0)
-
-    def listed(cells: Floats, scale: int = SCALE) -> tuple[int | None, ...]:
-        values = from_cells(cells, clock)[exists]
-        return tuple(None if np.isnan(value) else round(value * scale) for value in values.tolist())
-
-    names = experts.expert_names(unit.known.models)
-    weights = {
-        name: listed(weight, 1000)
-        for name, weight in zip(names, hours.weights[0], strict=True)
-        if (weight > 0).any()
-    }
-    state, reasons = decision.state(unit.site, days)
-    start, best = local_moment(decision.day), int(hours.best[0])
-    return IssuedForecast(
-        site=unit.site,
-        audience=decision.question.audience,
-        parameter=decision.question.parameter,
-        view=decision.question.view,
-        day=decision.day,
-        method=METHOD,
-        decision_time=decision.time,
-        issued_at=decision.now,
-        hours=IssuedHours(
-            times=tuple(start + HOUR * column for column in exists.tolist()),
-            values=listed(hours.value[0]),
-            quantiles=tuple(listed(hours.quantiles[0, ..., level]) for level in _LEVELS),
-            weights=weights,
-            inputs=tuple(run for name in unit.announced for run in runs.inputs[name]),
-            station=unit.station,
-            days=days,
-            state=state,
-            reason=reason_text(reasons),
-            best=unit.known.models[best] if best >= 0 else "",
-            best_values=listed(hours.best_value[0]) if best >= 0 else (),
-            best_quantiles=tuple(listed(hours.best_quantiles[0, ..., level]) for level in _LEVELS)
-            if best >= 0
-            else (),
-            placebo=() if np.isnan(placebo).all() else listed(placebo),
-        ),
-    )
+    It equals nothing else for a replayed unit.
+    """
+    if unit.saved_as is None:
+        return object()
+    values = tuple((name, hours.tobytes()) for name, hours in unit.announced.items())
+    return unit.site, unit.station, blake2b(unit.saved_as, digest_size=16).digest(), values

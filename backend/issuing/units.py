@@ -7,7 +7,7 @@ the same bits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,24 +16,27 @@ from backend.core.local_time import HOURS_A_DAY, date_of, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
 from backend.forecast.cells import Floats, to_cells
 from backend.forecast.experts import TEMPERATURE, WIND, Rules
-from backend.forecast.learning import METHOD, Day, State, learn, replay
+from backend.forecast.learning import Day, State, learn, relearn
 from backend.issuing.packing import UnitState
 from backend.scoring.grid import SCALE, Values, clock_hours, present
-from backend.storage.learning_days import LearningDay, ReadingsOfDay, SavedState
+from backend.storage.learning_days import LearningDay
 
 RULES: Mapping[Parameter, Rules] = {
     Parameter.WIND_SPEED: WIND,
     Parameter.WIND_GUST: WIND,
     Parameter.TEMPERATURE: TEMPERATURE,
 }
-"""The parameters that are issued. A direction needs rules of its own."""
+"""The parameters that are issued."""
 
 _NEVER = 2**31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unit:
-    """A site at a decision: learned from local day `first` on, with `learned` days."""
+    """A site at a decision: learned from local day `first` on, with `learned` days.
+
+    `saved_as`: the bytes of the cache that the state was read from, None of a replay.
+    """
 
     site: str
     station: str
@@ -41,22 +44,21 @@ class Unit:
     learned: int
     known: UnitState
     announced: Mapping[str, Ints]
-
-    def saved(self) -> SavedState:
-        """Return the state for the cache."""
-        return SavedState(self.site, self.station, METHOD, self.first, self.learned, self.known.packed())
+    saved_as: bytes | None = None
 
     def coming(self, day: int) -> Floats:
         """Return what the models announce for a day, (1, models, 8, 4), in the unit of the parameter."""
         return models_of(self.announced, self.known.models, day)
 
 
-def replayed(days: Sequence[LearningDay], models: Sequence[str], rules: Rules) -> tuple[UnitState, int]:
+def replayed(
+    days: Sequence[LearningDay], models: Sequence[str], rules: Rules, moved: int = 0
+) -> tuple[UnitState, int]:
     """Return the state after the stored learning days of a station, and how many of them are learned."""
     inputs = [_inputs(day, models) for day in days]
     start = state = State.fresh(1, len(models))
     issued, last = [], -1
-    for day, (hours, now) in zip(inputs, replay(inputs, start, rules), strict=True):
+    for day, (hours, now) in zip(inputs, relearn(inputs, start, rules), strict=True):
         state, last = now, day.decided
         issued.append(hours)
     waiting, learned = {}, 0
@@ -64,11 +66,12 @@ def replayed(days: Sequence[LearningDay], models: Sequence[str], rules: Rules) -
         if day.known <= last:
             learned += 1
         elif day.known < _NEVER:  # learned after the newest forecast
-            state = learn(state, hours, day.observed)
+            state = learn(state, hours, day.observed, circular=rules.circular)
             learned += 1
         else:
             waiting[stored.models.day] = hours
-    return UnitState(models, state, waiting), learned
+    newest = days[-1].models.day if days else -1
+    return UnitState(models, state, waiting, newest, moved), learned
 
 
 def _inputs(day: LearningDay, models: Sequence[str]) -> Day:
@@ -79,16 +82,6 @@ def _inputs(day: LearningDay, models: Sequence[str]) -> Day:
         observed=in_cells(nothing if readings is None else readings.observed, number)[None],
         decided=day_of_epoch(day.models.decided_at),
         known=_NEVER if readings is None else day_of_epoch(readings.decided_at),
-    )
-
-
-def learned_with(unit: Unit, readings: Sequence[ReadingsOfDay]) -> Unit:
-    """Return a unit after the days of these readings, in their order."""
-    state, waiting = unit.known.state, dict(unit.known.waiting)
-    for of_day in readings:
-        state = learn(state, waiting.pop(of_day.day), in_cells(of_day.observed, of_day.day)[None])
-    return replace(
-        unit, known=replace(unit.known, state=state, waiting=waiting), learned=unit.learned + len(readings)
     )
 
 

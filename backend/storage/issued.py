@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -17,12 +18,19 @@ from backend.core.issued import FIRST_HASH, Audience, IssuedForecast, IssuedHour
 from backend.core.parameters import Parameter
 from backend.core.registry import OWN_MODEL
 from backend.storage import schema as t
-from backend.storage.database import from_epoch, insert_into, to_epoch
+from backend.storage.database import from_epoch, to_epoch
 from backend.storage.due import note_due
-from backend.storage.rows import ids_of
+from backend.storage.rows import chunks, fetched, ids_of
 
 _COLUMNS = tuple(t.issued_forecast.c)
 _DECISION = ["site", "view", "day", "parameter", "audience", "method"]
+_STORED_DECISIONS = sa.select(*(t.issued_forecast.c[name] for name in _DECISION)).where(
+    t.issued_forecast.c.site.in_(sa.bindparam("sites", expanding=True)),
+    t.issued_forecast.c.day.between(
+        sa.bindparam("first", type_=sa.BigInteger), sa.bindparam("last", type_=sa.BigInteger)
+    ),
+    t.issued_forecast.c.withdraws.is_(None),
+)
 _WITHDRAWAL = t.issued_forecast.alias("withdrawal").c
 _NOT_WITHDRAWN = (
     t.issued_forecast.c.withdraws.is_(None),
@@ -49,19 +57,30 @@ def append_issued(connection: sa.Connection, forecasts: Iterable[IssuedForecast]
     The score days of public forecasts become due. Call it in a transaction of `Database.write`, which has one
     writer at a time.
     """
+    given = list(forecasts)
+    sites = sorted({forecast.site for forecast in given})
+    days = [forecast.day for forecast in given]
+    if not given:
+        return 0
+    span = {"first": min(days), "last": max(days)}
+    known = {
+        tuple(row)
+        for some in chunks(sites)
+        for row in fetched(connection, _STORED_DECISIONS, {"sites": some, **span})
+    }
+    ends = _ends(connection, sites)
     new: list[IssuedForecast] = []
-    ends: dict[str, tuple[int, bytes]] = {}
-    for forecast in forecasts:
-        number, before = ends.get(forecast.site) or _end(connection, forecast.site)
+    for forecast in given:
+        decision = tuple(getattr(forecast, name) for name in _DECISION)
+        if decision in known:
+            continue
+        known.add(decision)
+        number, before = ends[forecast.site]
         row = forecast.chained(number + 1, before)
-        ends[forecast.site] = number, before
-        insert = insert_into(connection, t.issued_forecast).values(_values(row))
-        once = insert.on_conflict_do_nothing(
-            index_elements=_DECISION, index_where=t.issued_forecast.c.withdraws.is_(None)
-        )
-        if connection.execute(once.returning(t.issued_forecast.c.number)).first() is not None:
-            ends[forecast.site] = row.number, row.hash
-            new.append(row)
+        ends[forecast.site] = row.number, row.hash
+        new.append(row)
+    if new:
+        connection.execute(sa.insert(t.issued_forecast), [_values(row) for row in new])
     if any(row.audience == "public" for row in new):
         ids_of(connection, t.model.c.name, [OWN_MODEL.name])  # score days name it by its id
         note_due(connection, _scored_days(connection, new))
@@ -77,7 +96,7 @@ def withdraw_issued(connection: sa.Connection, site: str, number: int, now: date
     [old] = found
     hours = IssuedHours(times=(), values=(), station=old.hours.station, state="withdrawn", reason=reason)
     row = replace(old, hours=hours, issued_at=now, withdraws=number)
-    end, before = _end(connection, site)
+    end, before = _ends(connection, [site])[site]
     connection.execute(sa.insert(t.issued_forecast).values(_values(row.chained(end + 1, before))))
     note_due(connection, _scored_days(connection, [old]))
 
@@ -90,10 +109,11 @@ def issued_forecasts(
     view: int | None,
     first: int,
     last: int,
+    parameter: Parameter | None = None,
 ) -> list[IssuedForecast]:
     """Return the forecasts for the local days from `first` to `last` that are not withdrawn.
 
-    They are in the order of their numbers within a site; None is every view.
+    They are in the order of their numbers within a site; None is every view, or every parameter.
     """
     column = t.issued_forecast.c
     return _read(
@@ -101,6 +121,7 @@ def issued_forecasts(
         column.site.in_(sites),
         column.audience == audience,
         *(() if view is None else (column.view == view,)),
+        *(() if parameter is None else (column.parameter == parameter.value,)),
         column.day.between(first, last),
         *_NOT_WITHDRAWN,
     )
@@ -148,22 +169,28 @@ def issued_span(connection: sa.Connection, site: str, audience: Audience) -> tup
     return None if first is None else (first, last)
 
 
-def _scored_days(connection: sa.Connection, forecasts: Iterable[IssuedForecast]) -> Iterator[tuple[int, int]]:
-    """Yield the (site id, local day) pairs whose score days contain these forecasts."""
+def _scored_days(connection: sa.Connection, forecasts: Iterable[IssuedForecast]) -> set[tuple[int, int]]:
+    """Return the (site id, local day) pairs whose score days contain these forecasts."""
+    public = {
+        (row.site, to_epoch(row.decision_time), row.day) for row in forecasts if row.audience == "public"
+    }
     site = t.site.c
-    for forecast in forecasts:
-        if forecast.audience != "public":
-            continue
-        started = sa.or_(site.valid_from.is_(None), site.valid_from <= to_epoch(forecast.decision_time))
-        series = sa.select(site.id).where(site.slug == forecast.site, started)
-        site_id = connection.scalar(series.order_by(site.series.desc()).limit(1))
-        if site_id is not None:
-            yield site_id, forecast.day
+    series: dict[str, list[tuple[int, int]]] = {}
+    for some in chunks(sorted({slug for slug, _, _ in public})):
+        query = sa.select(site.slug, sa.func.coalesce(site.valid_from, 0), site.id).where(site.slug.in_(some))
+        for slug, since, site_id in connection.execute(query.order_by(site.series.desc())):
+            series.setdefault(slug, []).append((since, site_id))
+    found = set()
+    for slug, decided, day in public:
+        of_decision = next((number for since, number in series.get(slug, ()) if since <= decided), None)
+        if of_decision is not None:
+            found.add((of_decision, day))
+    return found
 
 
 def record_length(connection: sa.Connection, site: str) -> int:
     """Return how many rows the record of a site has: it changes with each of them."""
-    return _end(connection, site)[0]
+    return _ends(connection, [site])[site][0]
 
 
 def head(connection: sa.Connection, until: datetime | None = None) -> bytes | None:
@@ -172,17 +199,7 @@ def head(connection: sa.Connection, until: datetime | None = None) -> bytes | No
     With `until`, the rows that were issued at that time or later do not count. It is the SHA-256 of the site,
     the number and the hash of each end as JSON arrays, in the order of the sites.
     """
-    column = t.issued_forecast.c
-    ends = sa.select(column.site, sa.func.max(column.number).label("number")).group_by(column.site)
-    if until is not None:
-        ends = ends.where(column.issued_at < to_epoch(until))
-    last = ends.subquery()
-    query = (
-        sa.select(column.site, column.number, column.hash)
-        .join(last, sa.and_(last.c.site == column.site, last.c.number == column.number))
-        .order_by(column.site)
-    )
-    rows = connection.execute(query).all()
+    rows = connection.execute(_ends_of(_sites(), until)).all()
     if not rows:
         return None
     lines = (msgspec.json.encode((site, number, bytes(value).hex())) for site, number, value in rows)
@@ -191,9 +208,9 @@ def head(connection: sa.Connection, until: datetime | None = None) -> bytes | No
 
 def chains(connection: sa.Connection) -> Iterator[Chain]:
     """Recompute the hashes of every site's record, from its first row to the first wrong one."""
-    sites = sa.select(t.issued_forecast.c.site).distinct().order_by(t.issued_forecast.c.site)
-    for site in connection.scalars(sites).all():
-        yield _checked(connection, site)
+    for site in connection.scalars(sa.select(_sites().c.site).order_by("site")).all():
+        if site is not None:
+            yield _checked(connection, site)
 
 
 def _checked(connection: sa.Connection, site: str) -> Chain:
@@ -214,11 +231,43 @@ def _checked(connection: sa.Connection, site: str) -> Chain:
     return Chain(site, count, before)
 
 
-def _end(connection: sa.Connection, site: str) -> tuple[int, bytes]:
-    column = t.issued_forecast.c
-    query = sa.select(column.number, column.hash).where(column.site == site)
-    row = connection.execute(query.order_by(column.number.desc()).limit(1)).first()
-    return (0, FIRST_HASH) if row is None else (row.number, bytes(row.hash))
+def _ends(connection: sa.Connection, sites: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """Return the number and the hash of the last row of each site."""
+    found = dict.fromkeys(sites, (0, FIRST_HASH))
+    for some in chunks(sites):
+        names = {f"site{index}": site for index, site in enumerate(some)}
+        for site, number, value in fetched(connection, _ends_of_sites(len(some)), names):
+            found[site] = number, bytes(value)
+    return found
+
+
+@lru_cache
+def _ends_of_sites(count: int) -> sa.Select[Any]:
+    """Return the query for so many sites: to build it takes longer than to execute it."""
+    data = [(sa.bindparam(f"site{index}", type_=sa.String),) for index in range(count)]
+    return _ends_of(sa.values(sa.column("site", sa.String), name="given").data(data).cte("given"))
+
+
+def _ends_of(sites: sa.FromClause, until: datetime | None = None) -> sa.Select[Any]:
+    """Return the query of the last row of each of these sites, in their order: one search in the key each."""
+    row, column = t.issued_forecast.alias("row").c, t.issued_forecast.c
+    last = sa.select(row.number).where(row.site == sites.c.site).order_by(row.number.desc()).limit(1)
+    if until is not None:
+        last = last.where(row.issued_at < to_epoch(until))
+    return (
+        sa.select(column.site, column.number, column.hash)
+        .join_from(sites, t.issued_forecast, column.site == sites.c.site)
+        .where(column.number == last.scalar_subquery())
+        .order_by(column.site)
+    )
+
+
+def _sites() -> sa.CTE:
+    """Return the sites of the record, and a NULL, found by one search in the key each."""
+    column, after = t.issued_forecast.c.site, t.issued_forecast.alias("after").c.site
+    sites = sa.select(sa.func.min(column).label("site")).cte("sites", recursive=True)
+    next_one = sa.select(sa.func.min(after)).where(after > sites.c.site).scalar_subquery()
+    return sites.union_all(sa.select(next_one).where(sites.c.site.is_not(None)))
 
 
 def _read(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[IssuedForecast]:

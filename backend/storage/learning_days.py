@@ -80,28 +80,28 @@ class SavedState:
 
 def append_learning(
     connection: sa.Connection, question: Question, parts: Iterable[ModelsOfDay | ReadingsOfDay]
-) -> int:
-    """Append parts of days; return how many are new. A part that is there stays as it is."""
-    new = 0
-    insert = insert_into(connection, t.forecast_learning)
-    statement = insert.on_conflict_do_nothing().returning(t.forecast_learning.c.day)
+) -> None:
+    """Append parts of days. A part that is there stays as it is."""
+    rows = []
     for part in parts:
         if isinstance(part, ModelsOfDay):
             values = [of_model.astype("<i4").tobytes() for of_model in part.models.values()]
             kind, content = MODELS, msgspec.msgpack.encode((list(part.models), b"".join(values)))
         else:
             kind, content = READINGS, part.observed.astype("<i4").tobytes()
-        row = {
-            **_columns(question),
-            "site": part.site,
-            "station": part.station,
-            "day": part.day,
-            "part": kind,
-            "decided_at": part.decided_at,
-            "content": content,
-        }
-        new += connection.execute(statement, row).first() is not None
-    return new
+        rows.append(
+            {
+                **_columns(question),
+                "site": part.site,
+                "station": part.station,
+                "day": part.day,
+                "part": kind,
+                "decided_at": part.decided_at,
+                "content": content,
+            }
+        )
+    if rows:
+        connection.execute(insert_into(connection, t.forecast_learning).on_conflict_do_nothing(), rows)
 
 
 _OF_QUESTION = (
@@ -149,6 +149,20 @@ def learning_days(
                 readings = ReadingsOfDay(site, station, day, decided_at, np.frombuffer(content, "<i4"))
                 of_unit[-1] = LearningDay(of_unit[-1].models, readings)
     return found
+
+
+def learned_readings(
+    connection: sa.Connection, question: Question, sites: Sequence[str], first: int
+) -> dict[tuple[str, str | None, int], Ints]:
+    """Return the readings of the learned days from local day `first` on, by site, station and day."""
+    query = _DAYS.where(t.forecast_learning.c.part == READINGS)
+    return {
+        (site, station, day): np.frombuffer(content, "<i4")
+        for some in chunks(sites)
+        for site, station, day, _, _, content in fetched(
+            connection, query, {**_columns(question), "sites": some, "first": first}
+        )
+    }
 
 
 class Extent(NamedTuple):

@@ -175,6 +175,21 @@ def test_the_replay_of_the_stored_days_gives_the_bits_of_the_steps(world: Issuin
             np.testing.assert_array_equal(getattr(hours, name), getattr(steps.waiting[day], name))
 
 
+def test_audiences_with_the_same_inputs_have_the_same_forecast_and_others_their_own(
+    world: IssuingWorld,
+) -> None:
+    world.days(NEXT, 1)  # nothing is withheld
+    world.hidden = Hidden({"arome": "arome"}, frozenset())
+    world.days(NEXT + 1, 1)
+    world.hidden = Hidden()
+    world.days(NEXT + 2, 1)
+    equal = []
+    for day in (NEXT + 1, NEXT + 2, NEXT + 3):
+        public, operator = (world.issued(day, audience)[0].hours for audience in ("public", "operator"))
+        equal.append(public.values == operator.values and public.weights == operator.weights)
+    assert equal == [True, False, True], "on the last day nothing was learned yet without AROME"
+
+
 def test_without_the_cache_the_same_is_issued(world: IssuingWorld) -> None:
     world.collect(NEXT)
     with world.database.write() as connection:

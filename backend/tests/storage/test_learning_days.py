@@ -50,15 +50,15 @@ def readings(day: int, value: int = 9_000, station: str = "ffvl:1", site: str = 
     return ReadingsOfDay(site, station, day, EVENING + 86_400, hours(value))
 
 
-def append(database: Database, *parts: ModelsOfDay | ReadingsOfDay, question: Question = WIND) -> int:
+def append(database: Database, *parts: ModelsOfDay | ReadingsOfDay, question: Question = WIND) -> None:
     with database.write() as connection:
-        return append_learning(connection, question, parts)
+        append_learning(connection, question, parts)
 
 
 def test_learning_days_are_read_as_they_were_appended(database: Database) -> None:
     other = WIND._replace(audience="operator")
     append(database, models(DAY), question=other)
-    assert append(database, models(DAY, arome=12_000, icon=ABSENT), models(DAY + 1), readings(DAY)) == 3
+    append(database, models(DAY, arome=12_000, icon=ABSENT), models(DAY + 1), readings(DAY))
     with database.read() as connection:
         first, second = learning_days(connection, WIND, ["planfait", "passy"])["planfait", "ffvl:1"]
         later = learning_days(connection, WIND, ["planfait"], first=DAY + 1)["planfait", "ffvl:1"]
@@ -74,7 +74,7 @@ def test_learning_days_are_read_as_they_were_appended(database: Database) -> Non
 
 def test_a_part_of_a_day_stays_as_it_was_appended_first(database: Database) -> None:
     append(database, models(DAY), readings(DAY))
-    assert append(database, models(DAY, arome=1), readings(DAY, 1)) == 0
+    append(database, models(DAY, arome=1), readings(DAY, 1))
     with database.read() as connection:
         [day] = learning_days(connection, WIND, ["planfait"])["planfait", "ffvl:1"]
     assert day.readings is not None

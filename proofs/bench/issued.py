@@ -1,0 +1,191 @@
+"""A store in which forecasts are issued: sites with a beacon each, four models, and a year of learned days.
+
+What was learned is written as the rows of the learning; runs and readings are there for the newest days only.
+The weather is that of `proofs/forecast_world.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from backend.core.columns import Ints
+from backend.core.local_time import HOUR, HOURS_A_DAY, day_number, local_moment
+from backend.core.parameters import ABSENT, Parameter
+from backend.core.records import Site
+from backend.forecast.cells import CLASS_HOURS, Floats
+from backend.forecast.directions import in_wind
+from backend.storage import schema as t
+from backend.storage.database import Database
+from backend.storage.learning_days import ModelsOfDay, Question, ReadingsOfDay, append_learning
+from backend.storage.rows import execute_many
+from backend.storage.store import Store
+from proofs.forecast_world import years
+
+MODELS = ("arome_0025", "ecmwf_ifs", "gfs_global", "icon_eu")
+VIEWS = (3, 4)
+"""Numbers of the views that the evening decision serves: for tomorrow, and for the day after."""
+
+EVENING = 19
+LAST = day_number(date(2026, 11, 20))
+"""The last day with a decision in the history."""
+
+BEFORE, AFTER = 3, 2
+"""Days around the last one with runs and readings; on those after it the bench issues."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How many sites, and how many learned days of each."""
+
+    sites: int = 100
+    days: int = 365
+
+    def list_sites(self) -> tuple[Site, ...]:
+        """Return the sites."""
+        return tuple(
+            Site(f"site-{n:03}", f"Site {n}", 44 + n / 100, 6 + n / 100, 1000.0, ("S",), (f"ffvl:{n + 1}",))
+            for n in range(self.sites)
+        )
+
+
+def filled(work: Path, shape: Shape) -> Path:
+    """Return a store of this shape; it is filled once and used again."""
+    path = work / f"issued-{shape.sites}x{shape.days}.sqlite3"
+    if not path.exists():
+        half = path.with_suffix(".half")
+        half.unlink(missing_ok=True)
+        database = Database(f"sqlite:///{half}", durable=False)
+        database.migrate()
+        _fill(database, shape)
+        database.close()
+        half.replace(path)
+    return path
+
+
+def decision(day: int) -> datetime:
+    """Return the evening decision of a local day."""
+    return datetime.fromtimestamp(local_moment(day, EVENING), UTC)
+
+
+def _fill(database: Database, shape: Shape) -> None:
+    sites = shape.list_sites()
+    Store(database).save_sites(sites)
+    models, observed = _weather(shape)
+    first = LAST + AFTER + 2 - len(observed[Parameter.WIND_SPEED])
+    with database.write() as connection:
+        connection.execute(sa.insert(t.model), [{"name": name} for name in MODELS])
+        connection.execute(
+            sa.insert(t.station),
+            [
+                {
+                    "code": site.stations[0],
+                    "latitude": site.latitude,
+                    "longitude": site.longitude,
+                    "elevation": site.elevation,
+                }
+                for site in sites
+            ],
+        )
+        _collected(connection, models, observed, first)
+    for view in VIEWS:
+        for parameter in Parameter:
+            question = Question("public", view, parameter)
+            with database.write() as connection:
+                append_learning(
+                    connection, question, _learned(sites, models[parameter], observed[parameter], first, view)
+                )
+    learning = t.forecast_learning
+    names = [column.name for column in learning.columns]
+    columns = [sa.literal("operator") if name == "audience" else learning.c[name] for name in names]
+    with database.write() as connection:  # nothing is withheld: the operator's inputs are the public's
+        connection.execute(sa.insert(learning).from_select(names, sa.select(*columns)))
+
+
+def _weather(shape: Shape) -> tuple[dict[Parameter, Ints], dict[Parameter, Ints]]:
+    """Return the models (days, sites, models, 24) and the readings (days, sites, 24), in thousandths."""
+    world = years(shape.days + AFTER + 3, shape.sites, seed=1)
+    observed = dict(world.observed)
+    direction, speed = (Parameter.WIND_DIRECTION.value, Parameter.WIND_SPEED.value)
+    observed[direction] = in_wind(observed[direction], observed[speed])
+    return (
+        {parameter: _hours(world.models[parameter.value]) for parameter in Parameter},
+        {parameter: _hours(observed[parameter.value]) for parameter in Parameter},
+    )
+
+
+def _hours(cells: Floats) -> Ints:
+    flat = cells[..., :CLASS_HOURS].reshape(*cells.shape[:-2], -1)
+    return np.where(np.isnan(flat), ABSENT, np.rint(10 * np.nan_to_num(flat)) * 100).astype(np.int32)
+
+
+def _learned(
+    sites: Sequence[Site], models: Ints, observed: Ints, first: int, view: int
+) -> Iterator[ModelsOfDay | ReadingsOfDay]:
+    """Yield what the decisions up to that of LAST stored; a day is learned on the second evening after it."""
+    ahead = view - 2
+    pad = [(0, 0), (0, HOURS_A_DAY - models.shape[-1])]
+    for day in range(first, LAST + ahead + 1):
+        of_day = models[day - first], observed[day - first]
+        decided, learned = local_moment(day - ahead, EVENING), local_moment(day + 1, EVENING)
+        for site, values, readings in zip(sites, *of_day, strict=True):
+            hours = np.pad(values, pad, constant_values=ABSENT)
+            there = {name: row for name, row in zip(MODELS, hours, strict=True) if (row != ABSENT).any()}
+            yield ModelsOfDay(site.id, site.stations[0], day, decided, there)
+            if day < LAST:
+                row = np.pad(readings[None], pad, constant_values=ABSENT)[0]
+                yield ReadingsOfDay(site.id, site.stations[0], day, learned, row)
+
+
+def _collected(
+    connection: sa.Connection, models: dict[Parameter, Ints], observed: dict[Parameter, Ints], first: int
+) -> None:
+    """Write the runs and the readings of the days around LAST: a run a day, a reading each ten minutes."""
+    days = range(LAST - BEFORE, LAST + AFTER + 1)
+    batches: list[dict[str, Any]] = []
+    arrivals: list[dict[str, Any]] = []
+    forecasts, readings = [], []
+    for day in days:
+        run = local_moment(day, 1)
+        for model, name in enumerate(MODELS, start=1):
+            number = len(batches) + 1
+            batches.append(
+                {
+                    "id": number, "model_id": model, "reference_time": run, "source": name, "route": "bench",
+                    "rank": 0, "available_at": run + 5 * HOUR, "published": True,
+                    "collected_at": run + 6 * HOUR,
+                }
+            )  # fmt: skip
+            for ahead in range(3):
+                place = min(day + ahead - first, len(observed[Parameter.WIND_SPEED]) - 1)
+                values = np.stack([models[parameter][place, :, model - 1] for parameter in Parameter])
+                for site in range(values.shape[1]):
+                    for hour in range(24):
+                        cells = values[:, site, hour].tolist()
+                        if ABSENT not in cells:
+                            time = local_moment(day + ahead) + HOUR * hour
+                            forecasts.append((site + 1, time, model, run, number, *cells))
+        for from_hour, until_hour, came in ((0, 18, 18.75), (18, 24, 32.0)):
+            arrivals.append(
+                {
+                    "id": len(arrivals) + 1, "source": "ffvl", "route": "bench", "rank": 0,
+                    "averaging_minutes": 10, "collected_at": local_moment(day) + int(HOUR * came),
+                }
+            )  # fmt: skip
+            values = np.stack([observed[parameter][day - first] for parameter in Parameter])
+            for site in range(values.shape[1]):
+                for hour in range(from_hour, until_hour):
+                    cells = [None if each == ABSENT else each for each in values[:, site, hour].tolist()]
+                    if cells != [None] * len(cells):
+                        times = local_moment(day) + HOUR * hour + 600 * np.arange(6) - 1500
+                        readings += [(site + 1, time, len(arrivals), *cells) for time in times.tolist()]
+    connection.execute(sa.insert(t.forecast_batch), batches)
+    connection.execute(sa.insert(t.observation_batch), arrivals)
+    execute_many(connection, sa.insert(t.forecast), t.forecast, sorted(set(forecasts)))
+    execute_many(connection, sa.insert(t.observation), t.observation, sorted(set(readings)))
