@@ -120,7 +120,10 @@ READING_COMMANDS = frozenset(
             "sites flags",
             "import replaced",
         ),
-        *(f"export {what}" for what in ("pairs", "scores", "forecasts", "observations", "issued", "verif")),
+        *(
+            f"export {what}"
+            for what in ("pairs", "scores", "forecasts", "observations", "issued", "verif", "months")
+        ),
     }
 )
 """The commands that only read the store; with `--demo` they read the store of the demo."""

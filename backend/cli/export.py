@@ -16,6 +16,7 @@ from backend.answers.attribution import own_attribution
 from backend.answers.service import ReadingParts
 from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
+from backend.cli.export_months import export_months
 from backend.cli.progress import row_progress
 from backend.core.errors import ConfigError
 from backend.core.local_time import day_number
@@ -280,6 +281,9 @@ def export_verif(
     _finish_export(service, "pairs", output, columns.VERIF, contents, as_json=as_json, raw=True)
 
 
+app.command("months")(export_months)
+
+
 class _Contents:
     """The number of rows in a file, and their models and stations."""
 
@@ -373,16 +377,12 @@ def _finish_export(
 
 
 def _origins(service: ReadingService) -> list[Origin]:
-    from backend.files.dictionary import Origin
+    from backend.files.dictionary import Origin, source_origins
 
-    sources = (*service.sources.every(FORECASTS), *service.sources.every(OBSERVATIONS))
-    own = Origin(
-        OWN_MODEL.name, own_attribution(cast(ReadingParts, service)), public=True, models=(OWN_MODEL.name,)
-    )
-    return [
-        *(Origin(source.name, source.attribution, source.public, tuple(source.models)) for source in sources),
-        own,
-    ]
+    collected = (*service.sources.every(FORECASTS), *service.sources.every(OBSERVATIONS))
+    credit = own_attribution(cast(ReadingParts, service))
+    own = Origin(OWN_MODEL.name, credit, public=True, models=(OWN_MODEL.name,))
+    return [*source_origins(collected), own]
 
 
 def _choice(

@@ -65,6 +65,18 @@ OBSERVATIONS: Columns = (
     _SOURCE,
 )
 
+_ROUTE = Column("route", pl.String, "", "the way by which its source delivered it")
+_RANK = Column("rank", pl.Int64, "", "rank of that route: of two values for one hour the lower rank stays")
+_PART = Column("part", pl.Int64, "", "number of the file: of rows with one key the highest number counts")
+
+MONTH_FORECASTS: Columns = (
+    *FORECASTS,
+    Column("site_series", pl.Int64, "", "1, and one more each time the take-off was moved"),
+    *(_ROUTE, _RANK, _PART),
+)
+
+MONTH_OBSERVATIONS: Columns = (*OBSERVATIONS, _ROUTE, _RANK, _PART)
+
 _SAMPLE: Columns = (
     Column("site", pl.String, "", "id of the flying site"),
     Column("station", pl.String, "", "the station whose readings the forecasts are compared with"),

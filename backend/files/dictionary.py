@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from backend import __version__
 from backend.core.parameters import RULES
@@ -35,6 +36,37 @@ class Origin:
     attribution: str
     public: bool
     models: tuple[str, ...] = ()
+
+
+class SourceTerms(Protocol):
+    """What a source states about itself."""
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        ...
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Return its models; none for a network of stations."""
+        ...
+
+    @property
+    def public(self) -> bool:
+        """Return whether its raw values may be shown."""
+        ...
+
+    @property
+    def attribution(self) -> str:
+        """Return the credit that its publisher requires."""
+        ...
+
+
+def source_origins(sources: Iterable[SourceTerms]) -> list[Origin]:
+    """Return the sources of collected values, with their terms."""
+    return [
+        Origin(source.name, source.attribution, source.public, tuple(source.models)) for source in sources
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,25 @@ A frame has tens of thousands of rows for an export of any size, so that memory 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
 from backend.core.parameters import Parameter
-from backend.files.columns import FORECASTS, OBSERVATIONS, schema
+from backend.files.columns import FORECASTS, OBSERVATIONS, Columns, schema
 from backend.files.export_filter import Choice, chosen_names, stations_of_sites
 from backend.storage import schema as t
-from backend.storage.database import Database
+from backend.storage.database import Connection, Database
 from backend.storage.export_queries import Row, forecast_extracts, reading_extracts
 
 _NAMES = tuple(parameter.value for parameter in Parameter)
 _ORDERED = pl.Enum(_NAMES)
 _THOUSANDTHS = dict.fromkeys(_NAMES, pl.Int64)
+
+_Shape = dict[str, type[pl.DataType]]
+
+Span = tuple[int | None, int | None]
+"""From a moment to before another, in seconds since 1970; None: without a limit."""
 
 
 def forecast_frames(
@@ -28,41 +33,81 @@ def forecast_frames(
 
     Raises NotFoundError, StoreUnavailableError.
     """
-    keys = {"valid_time": pl.Int64, "model_id": pl.Int64, "reference_time": pl.Int64}
-    rest = {"available_at": pl.Int64, "available_at_published": pl.Boolean, "collected_at": pl.Int64}
-    shape = {**keys, **_THOUSANDTHS, **rest, "source": pl.String}
     with database.read() as connection:
         models = chosen_names(connection, t.model.c.name, choice.models, "model")
-        names = pl.DataFrame(
-            {"model_id": list(models), "model": list(models.values())},
-            schema_overrides={"model_id": pl.Int64},
-        )
         for site_id, site in chosen_names(connection, t.site.c.slug, choice.sites, "site").items():
-            for rows in forecast_extracts(connection, site_id, choice.begins, choice.ends, list(models)):
-                wide = _frame(rows, shape).join(names, on="model_id").with_columns(site=pl.lit(site))
-                long = _long(wide, parameters).sort("valid_time", "model", "reference_time", "parameter")
-                yield file_columns(long, schema(FORECASTS))
+            span = choice.begins, choice.ends
+            yield from site_frames(connection, site_id, span, models, FORECASTS, {"site": site}, parameters)
 
 
 def observation_frames(
     database: Database, choice: Choice, parameters: Sequence[Parameter] = ()
 ) -> Iterator[pl.DataFrame]:
     """Yield readings by station, time and parameter; a site selects its stations. Raises as above."""
-    rest = {"averaging_minutes": pl.Int64, "direction_resolution": pl.Float64, "collected_at": pl.Int64}
-    shape = {"time": pl.Int64, **_THOUSANDTHS, **rest, "source": pl.String}
     with database.read() as connection:
         stations = chosen_names(connection, t.station.c.code, choice.stations, "station")
         if choice.sites:
             of_sites = set(stations_of_sites(connection, choice.sites))
             stations = {number: code for number, code in stations.items() if code in of_sites}
         for station_id, station in stations.items():
-            for rows in reading_extracts(connection, station_id, choice.begins, choice.ends):
-                wide = _frame(rows, shape).with_columns(station=pl.lit(station))
-                long = _long(wide, parameters).sort("time", "parameter")
-                yield file_columns(long, schema(OBSERVATIONS))
+            span = choice.begins, choice.ends
+            yield from station_frames(
+                connection, station_id, span, OBSERVATIONS, {"station": station}, parameters
+            )
 
 
-def _frame(rows: Sequence[Row], shape: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+def site_frames(
+    connection: Connection,
+    site_id: int,
+    span: Span,
+    models: Mapping[int, str],
+    columns: Columns,
+    same: Mapping[str, str | int],
+    parameters: Sequence[Parameter] = (),
+) -> Iterator[pl.DataFrame]:
+    """Yield the forecasts of a site; `models` are names by id, `same` the columns with one value."""
+    keys = {"valid_time": pl.Int64, "model_id": pl.Int64, "reference_time": pl.Int64}
+    rest = {"available_at": pl.Int64, "available_at_published": pl.Boolean, "collected_at": pl.Int64}
+    more = _more(columns)
+    shape: _Shape = {**keys, **_THOUSANDTHS, **rest, "source": pl.String, **more}
+    names = pl.DataFrame(
+        {"model_id": list(models), "model": list(models.values())}, schema_overrides={"model_id": pl.Int64}
+    )
+    for rows in forecast_extracts(connection, site_id, *span, list(models), tuple(more)):
+        wide = _frame(rows, shape).join(names, on="model_id").with_columns(**_constants(same))
+        long = _long(wide, parameters).sort("valid_time", "model", "reference_time", "parameter")
+        yield file_columns(long, schema(columns))
+
+
+def station_frames(
+    connection: Connection,
+    station_id: int,
+    span: Span,
+    columns: Columns,
+    same: Mapping[str, str | int],
+    parameters: Sequence[Parameter] = (),
+) -> Iterator[pl.DataFrame]:
+    """Yield the readings of a station in the same way."""
+    rest = {"averaging_minutes": pl.Int64, "direction_resolution": pl.Float64, "collected_at": pl.Int64}
+    more = _more(columns)
+    shape: _Shape = {"time": pl.Int64, **_THOUSANDTHS, **rest, "source": pl.String, **more}
+    for rows in reading_extracts(connection, station_id, *span, tuple(more)):
+        wide = _frame(rows, shape).with_columns(**_constants(same))
+        long = _long(wide, parameters).sort("time", "parameter")
+        yield file_columns(long, schema(columns))
+
+
+def _more(columns: Columns) -> _Shape:
+    """Return the columns of a batch that only some files have."""
+    kinds: _Shape = {"route": pl.String, "rank": pl.Int64}
+    return {name: kind for name, kind in kinds.items() if name in schema(columns)}
+
+
+def _constants(same: Mapping[str, str | int]) -> dict[str, pl.Expr]:
+    return {name: pl.lit(value) for name, value in same.items()}
+
+
+def _frame(rows: Sequence[Row], shape: _Shape) -> pl.DataFrame:
     # SQLite's driver returns booleans as 0 and 1.
     loose = {name: pl.Int64 if kind is pl.Boolean else kind for name, kind in shape.items()}
     return pl.DataFrame(rows, schema=loose, orient="row", strict=False)

@@ -36,13 +36,13 @@ BATCH = 50_000  # readings in memory at a time
 FORECAST_SHAPE = Shape(
     ("model", "site", "parameter", "reference_time", "valid_time", "value"),
     ("available_at",),
-    ("available_at_published", "collected_at", "source"),
+    ("available_at_published", "collected_at", "source", "site_series", "route", "rank", "part"),
     ("value",),
 )
 OBSERVATION_SHAPE = Shape(
     ("station", "parameter", "time", "value"),
     ("averaging_minutes", "direction_resolution"),
-    ("collected_at", "source"),
+    ("collected_at", "source", "route", "rank", "part"),
     ("value", "averaging_minutes", "direction_resolution"),
 )
 

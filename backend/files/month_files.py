@@ -1,0 +1,192 @@
+"""The folder of closed months: Parquet files that are written once, each with a manifest.
+
+    kind=forecast/month=2026-07/part-0001.parquet
+    kind=forecast/month=2026-07/_part-0001.json
+
+A file with a manifest is never written again. Names that begin with _ or . are passed over by Spark; DuckDB
+and Polars read the pattern kind=forecast/*/*.parquet.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from backend.core.errors import ConfigError, MeteoScoreError
+from backend.core.private_files import make_private_folder
+from backend.core.utc_month import UtcMonth
+
+SCHEMA = 1
+"""Version of the columns: one more when their names, types or meanings change."""
+
+Kind = Literal["forecast", "observation"]
+KINDS: tuple[Kind, ...] = ("forecast", "observation")
+
+_WORK = ".work"
+
+
+class MonthFileError(MeteoScoreError):
+    """A file of a closed month is missing, differs from its manifest, or cannot be written."""
+
+
+class ColumnEntry(msgspec.Struct, frozen=True):
+    """A column of a file; its unit is "" if it has none."""
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+
+
+class SourceEntry(msgspec.Struct, frozen=True):
+    """A model or network in a file: its credit line, and whether its raw values may be passed on."""
+
+    name: str
+    credit: str
+    public: bool
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a file contains, and how to see that it is whole."""
+
+    schema_version: int
+    kind: Kind
+    month: str
+    part: int
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+    public: bool
+    """False: the file has raw values that may not be passed on."""
+    sources: list[SourceEntry]
+    first_time: datetime
+    last_time: datetime
+    store: str
+    """Identity of the store that the values are from."""
+    program: str
+    exported_at: datetime
+    columns: list[ColumnEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class MonthFolder:
+    """The folder, for the values of one store (its identity). Every method blocks."""
+
+    path: Path
+    store: str
+
+    def place(self, kind: Kind, month: UtcMonth) -> Path:
+        """Return the folder of a month."""
+        return self.path / f"kind={kind}" / f"month={month.name}"
+
+    def files(self, kind: Kind, month: UtcMonth) -> list[Path]:
+        """Return the files of a month that have a manifest, in their order."""
+        place = self.place(kind, month)
+        return [place / manifest.file for manifest in self.manifests(kind, month)]
+
+    def manifests(self, kind: Kind, month: UtcMonth) -> list[Manifest]:
+        """Return the manifests of a month, in the order of its parts.
+
+        Raises MonthFileError for one that cannot be read, is of a newer form or of another store.
+        """
+        found = []
+        for number, path in enumerate(sorted(self.place(kind, month).glob("_part-*.json")), start=1):
+            try:
+                manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+            except (OSError, msgspec.DecodeError) as error:
+                raise MonthFileError(f"{path}: cannot be read: {error}") from error
+            if manifest.schema_version != SCHEMA:
+                raise MonthFileError(
+                    f"{path}: has schema version {manifest.schema_version}, this program writes {SCHEMA}:"
+                    " name another folder"
+                )
+            if manifest.store != self.store:
+                raise MonthFileError(f"{path}: is of another store: each store needs a folder of its own")
+            if (manifest.kind, manifest.month, manifest.part) != (kind, month.name, number):
+                raise MonthFileError(f"{path}: is not the manifest of part {number} of {kind} {month.name}")
+            found.append(manifest)
+        return found
+
+    def verified(self, kind: Kind, month: UtcMonth) -> list[Path]:
+        """Return the files of a month after a comparison with their checksums. Raises MonthFileError."""
+        for manifest in self.manifests(kind, month):
+            path = self.place(kind, month) / manifest.file
+            try:
+                with path.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise MonthFileError(
+                    f"{path}: cannot be read ({error.strerror}), but its manifest exists: put the file back,"
+                    " or remove the manifest if the store still has all values of that month"
+                ) from error
+            if found != manifest.sha256:
+                raise MonthFileError(
+                    f"{path}: differs from the checksum in its manifest: put back a copy of the file, or"
+                    " remove file and manifest if the store still has all values of that month"
+                )
+        return self.files(kind, month)
+
+    def add(self, draft: Path, manifest: Manifest, month: UtcMonth) -> None:
+        """Give a complete draft its name, and write its manifest. Raises MonthFileError."""
+        place = self.place(manifest.kind, month)
+        noted = place / f"_{Path(manifest.file).stem}.json"
+        encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+        note = draft.with_suffix(".json")
+        try:
+            make_private_folder(place)
+            note.write_bytes(encoded)
+            for path in (draft, note):
+                _sync(path)
+            # A file without a manifest is the rest of an export that was killed here: it is written again.
+            draft.replace(place / manifest.file)
+            note.replace(noted)
+            for path in (place, place.parent, self.path):
+                _sync(path)
+        except OSError as error:
+            raise MonthFileError(f"{place}: cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def drafts(folder: Path) -> Iterator[Path]:
+    """Create the folder for drafts, for one process at a time; what a killed one left goes first.
+
+    Raises ConfigError if another process exports there, or if the folder cannot be written.
+    """
+    work = folder / _WORK
+    try:
+        make_private_folder(folder)
+        make_private_folder(work)
+        lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{folder}: another process exports months there") from None
+        shutil.rmtree(work)
+        make_private_folder(work)
+        yield work
+        shutil.rmtree(work)
+    finally:
+        os.close(lock)
+
+
+def _sync(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power loss."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
