@@ -60,6 +60,7 @@ from backend.pages.routes import ROUTERS as PAGE_ROUTERS
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SETTING_NAMES, JobId, SchedulerConfig
 from backend.scheduler.heartbeat import Heartbeat
+from backend.scheduler.roles import share_work
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import is_alive, start_scheduler, stop_scheduler
 from backend.scoring.days.update import update
@@ -68,6 +69,7 @@ from backend.storage.changes import Changes
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.queries import StoreQueries
+from backend.storage.queue import require_queue, upgrade_queue
 from backend.storage.run_records import JobRun
 from backend.storage.site_list import SiteList
 from backend.storage.store import Store
@@ -154,7 +156,8 @@ class Service:
                 archive.prune(now)
                 _prune_rejected(store, now)
             _update_scores(database, now)
-            prepare_pages(cast(ReadingParts, reading))
+            if config.meteo_score_role in {"all", "api"}:
+                prepare_pages(cast(ReadingParts, reading))
 
         alert_watch = AlertWatch(
             settings.alert_urls,
@@ -219,6 +222,8 @@ class Service:
 
         An unavailable database is not an error here: the service waits for it.
         """
+        if self.config.meteo_score_role != "all":
+            require_queue(self.database, self.config.meteo_score_role)
         if self.settings.sites_from == "file":
             self.site_list.sites()
         _ = self.alert_watch.targets
@@ -228,6 +233,8 @@ class Service:
     def _migrate(self) -> None:
         if self.database.migrate():
             log.warning("new, empty store", address=self.database.name)
+        if self.config.meteo_score_role != "all":
+            upgrade_queue(self.database)
 
     async def open_store(self) -> None:
         """Wait for the database without a limit, and upgrade it."""
@@ -298,6 +305,8 @@ def create_app(
             print(f"meteo-score: {error}", file=sys.stderr)
             raise SystemExit(2) from None
     service.check()
+    if service.config.meteo_score_role == "api":
+        share_work(service.runner)  # a run by hand
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -305,8 +314,8 @@ def create_app(
         gc.freeze()  # modules and routes are never garbage: to examine them delays every answer
         heartbeat = Heartbeat(
             service.database,
-            "all",
-            is_well=lambda: is_alive() or not service.config.scheduler_enabled or not start.done(),
+            service.config.meteo_score_role,
+            is_well=lambda: is_alive() or not service.config.ticks or not start.done(),
         )
         start = asyncio.create_task(_bring_up(service, heartbeat, catch_up, before_schedule))
         watch = asyncio.create_task(_watch_store(service, start), name="watch the store")
@@ -407,7 +416,9 @@ async def _bring_up(
     if before_schedule is not None:
         await before_schedule()
     await asyncio.to_thread(prepare_pages, cast(ReadingParts, service))
-    if service.config.scheduler_enabled:
+    if service.config.meteo_score_role == "api":
+        log.info("no schedule in this process: METEO_SCORE_ROLE is api")
+    elif service.config.scheduler_enabled:
         await start_scheduler(service.runner, catch_up=catch_up)
     else:
         log.info("scheduler off: SCHEDULER_ENABLED is false")

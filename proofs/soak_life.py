@@ -27,7 +27,7 @@ from backend.demo.world import UPSTREAMS
 from backend.main import Service
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import JOBS, SchedulerConfig
-from backend.scheduler.runner import OnBatch
+from backend.scheduler.orders import OnBatch
 from proofs.fault_truth import SEED, Values, values
 from proofs.soak_plan import Mishap, Step, by_day
 from proofs.soak_samples import Rest, Sample, at_rest, sample, size

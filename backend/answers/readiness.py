@@ -131,7 +131,7 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
         "the payload archive": service.settings.data_dir,
         "temporary files": Path(tempfile.gettempdir()),
     }
-    scheduled = service.config.scheduler_enabled
+    scheduled = service.config.ticks
     return Snapshot(
         now=service.clock(),
         # The check of the whole store can have found damage that these few queries do not touch.

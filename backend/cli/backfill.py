@@ -20,7 +20,8 @@ from backend.core.errors import ConfigError, JobBusyError
 from backend.core.records import WELL
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
-from backend.scheduler.runner import Selection, heed_stop
+from backend.scheduler.orders import Selection
+from backend.scheduler.runner import heed_stop
 from backend.storage.run_records import JobRun, run_as_dict
 
 app = typer.Typer(add_completion=False)

@@ -31,7 +31,7 @@ from backend.core.text import did_you_mean
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
-from backend.scheduler.runner import Selection
+from backend.scheduler.orders import Selection
 from backend.storage.run_records import run_as_dict, source_as_dict
 
 

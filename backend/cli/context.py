@@ -15,6 +15,7 @@ from backend.core.config import Settings, check_setting_names, settings_file, sl
 from backend.demo.store import FOLDER as DEMO_FOLDER
 from backend.demo.store import store_settings
 from backend.scheduler.config import FORECASTS, SETTING_NAMES, SchedulerConfig
+from backend.storage.queue import has_queue, require_queue, upgrade_queue
 
 if TYPE_CHECKING:
     from backend.answers.reading import ReadingService
@@ -92,6 +93,9 @@ class CliContext:
         database = self.service.database
         if database.migrate(confirmed=confirmed):
             print_text(f"New, empty store: {database.name}", err=True)
+        if self.config.meteo_score_role != "all" or has_queue(database):
+            require_queue(database, self.config.meteo_score_role)
+            upgrade_queue(database, confirmed=confirmed)
         if database.copied_to is not None:
             print_text(f"The store was upgraded. As it was before: {database.copied_to}", err=True)
         return self.service

@@ -24,8 +24,8 @@ from backend.core.records import Site
 from backend.core.text import did_you_mean
 from backend.main import Service
 from backend.scheduler.config import JOBS
+from backend.scheduler.orders import Selection
 from backend.scheduler.past_days import selection_of_day
-from backend.scheduler.runner import Selection
 from backend.storage.run_records import run_as_dict
 
 app = typer.Typer(add_completion=False)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import signal
+from typing import Annotated, cast
 
+import structlog
 import typer
 import uvicorn
 
+from backend.answers.service import ServiceParts
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.cli.context import opened
 from backend.core.logs import configure_logging
-from backend.main import create_app
+from backend.main import Service, create_app
+from backend.scheduler.heartbeat import Heartbeat
+from backend.scheduler.roles import share_work, tick, work
+from backend.scheduler.scheduler import is_alive
+
+log = structlog.get_logger()
 
 app = typer.Typer(add_completion=False)
 
@@ -23,9 +32,15 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port to listen on; default: PORT.")
     ] = None,
 ) -> None:
-    """Collect on schedule, and serve the API and the pages."""
+    """Collect on schedule, and serve the API and the pages.
+
+    METEO_SCORE_ROLE limits the process to a part of this: api, scheduler or worker.
+    """
     service = opened(context).service
     configure_logging(service.settings)
+    if service.config.meteo_score_role in {"scheduler", "worker"}:
+        asyncio.run(_serve_without_http(service))
+        return
     allow_files()
     uvicorn.run(
         create_app(service),
@@ -38,3 +53,33 @@ def serve(
         backlog=BACKLOG,
         proxy_headers=False,  # only those of TRUSTED_PROXIES count, which the application checks
     )
+
+
+async def _serve_without_http(service: Service) -> None:
+    """Do the work of the role `scheduler` or `worker` until SIGTERM or SIGINT. Raises ConfigError."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    service.check()
+    keeper = share_work(service.runner)
+    alerts = asyncio.create_task(service.alert_watch.forever(cast(ServiceParts, service)), name="alerts")
+    opening = asyncio.create_task(service.open_store())
+    stopped = asyncio.create_task(stop.wait())
+    heartbeat = Heartbeat(
+        service.database,
+        service.config.meteo_score_role,
+        is_well=lambda: is_alive() or not service.config.ticks or not keeper.looked.is_set(),
+    )
+    try:
+        await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            await opening
+            heartbeat.start()
+            do = tick if service.config.meteo_score_role == "scheduler" else work
+            await do(service.runner, keeper, stop)
+    finally:
+        for task in (opening, alerts, stopped):
+            task.cancel()
+        await asyncio.gather(opening, alerts, stopped, return_exceptions=True)
+        await heartbeat.stop()
+        await service.close()

@@ -51,10 +51,19 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         logging.getLogger(name).propagate = True
         logging.getLogger(name).setLevel(logging.NOTSET)
     # APScheduler and the HTTP client log each step at INFO; our own lines have the same with the run's id.
-    for name in ("apscheduler", "alembic", "apprise", "httpx2", "httpcore2", "uvicorn.access"):
+    for name in (
+        "apscheduler",
+        "alembic",
+        "apprise",
+        "httpx2",
+        "httpcore2",
+        "procrastinate",
+        "uvicorn.access",
+    ):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # Attempts that are repeated: the line about what failed in the end has the reason.
-    logging.getLogger("stamina").setLevel(max(logging.ERROR, root.level) if root.level > logging.DEBUG else 0)
+    for name in ("stamina", "psycopg.pool"):
+        logging.getLogger(name).setLevel(max(logging.ERROR, root.level) if root.level > logging.DEBUG else 0)
     structlog.configure(
         processors=[
             *shared,

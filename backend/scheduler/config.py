@@ -75,6 +75,9 @@ Hours = Annotated[Integers, AfterValidator(_hours)]
 Crontab = Annotated[Annotated[str, AfterValidator(_crontab)] | None, BeforeValidator(unset_if_blank)]
 
 
+Role = Literal["all", "api", "scheduler", "worker"]
+"""What a process does: everything, or one part of a service of several processes on PostgreSQL."""
+
 ENDING_SECONDS = 5.0
 """A source is cut short this long before the next slot, so that the end of its run can be recorded."""
 
@@ -82,6 +85,7 @@ ENDING_SECONDS = 5.0
 class SchedulerConfig(EnvironmentSettings):
     """The schedule, and the limits of runs."""
 
+    meteo_score_role: Role = "all"
     scheduler_enabled: Boolean = True
     scheduler_forecast_hours: Hours = (0, 6, 12, 18)
     scheduler_observation_hours: Hours = (8, 10, 12, 14, 16, 18)
@@ -94,6 +98,11 @@ class SchedulerConfig(EnvironmentSettings):
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
     run_deadline_seconds: Annotated[float, Field(gt=0, le=86400)] = 5400
     shutdown_grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
+
+    @property
+    def ticks(self) -> bool:
+        """Return True if this process has the schedule."""
+        return self.scheduler_enabled and self.meteo_score_role in {"all", "scheduler"}
 
     def crontab(self, job: JobId) -> str:
         """Return the schedule of a job as a crontab line in its zone; a `_cron` setting has priority."""

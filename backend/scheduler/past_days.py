@@ -11,7 +11,7 @@ from backend.collectors.base import Source
 from backend.core.local_time import date_of, day_number, local_day, local_moment
 from backend.core.registry import NETWORKS
 from backend.scheduler.config import JobId, SchedulerConfig
-from backend.scheduler.runner import Selection
+from backend.scheduler.orders import Selection
 
 _SECOND = timedelta(seconds=1)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,11 +25,13 @@ from backend.core.errors import (
     StoreReplacedError,
     StoreUnavailableError,
 )
-from backend.core.records import Batch, CollectionRequest, RunStatus, Site
+from backend.core.records import CollectionRequest, RunStatus, Site
 from backend.core.registry import OWN_MODEL
 from backend.scheduler.config import ALL_JOBS, FORECASTS, ISSUING, JOBS, OBSERVATIONS, JobId, SchedulerConfig
+from backend.scheduler.dispatch import Dispatcher, InProcess
 from backend.scheduler.issuing import Issuer, issue_forecasts
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status, why_no_source
+from backend.scheduler.orders import EVERYTHING, OnBatch, Order, Selection
 from backend.scheduler.run_progress import RunProgress, until_the_store_answers
 from backend.scheduler.source_list import SourceList
 from backend.storage.issued_batches import IssuedBatch, store_issued_batch
@@ -39,31 +41,12 @@ from backend.storage.store import Store
 
 log = structlog.get_logger()
 
-OnBatch = Callable[[Batch], None]
-"""Called with each batch before it is stored, for a progress bar."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Sources(SourceList[Source[Any]]):
     """All sources, and the access to the network for each source of a run."""
 
     channel_for: Callable[[int, str], MeteredFetch]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Sources and sites that a run by hand is limited to; None means all.
-
-    `since` and `until` make it a backfill of that period, both ends included (aware, UTC).
-    """
-
-    sources: Collection[str] | None = None
-    sites: Collection[str] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-EVERYTHING = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +67,21 @@ RECORDING_SECONDS = 10.0
 """How long a stop waits for the store to record the end of a run that was cut short."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How the work of a run, or of a task of it, ended; `seconds` is how long it took."""
+
+    status: RunStatus
+    note: str
+    sources: tuple[SourceRun, ...]
+    seconds: float
+
+
 class Runner:
-    """Runs jobs in this process, one run of a job at a time across all processes."""
+    """Runs jobs, one run of a job at a time across all processes.
+
+    `dispatcher` decides who does the work of a run: by default, this process.
+    """
 
     def __init__(
         self,
@@ -126,6 +122,7 @@ class Runner:
         self._after_run = after_run
         self._on_start = on_start
         self._on_end = on_end
+        self.dispatcher: Dispatcher = InProcess(self._carry_out)
         self._starts: set[asyncio.Task[tuple[int, asyncio.Task[JobRun]] | None]] = set()
         self._tasks: set[asyncio.Task[JobRun]] = set()
 
@@ -141,10 +138,21 @@ class Runner:
 
         None if the slot has its run already. Raises JobBusyError with the id of the run under way.
         """
+        order = Order(
+            job=job,
+            trigger=trigger,
+            slot=slot,
+            selection=selection,
+            seconds=self.config.run_deadline_seconds,
+            on_batch=on_batch,
+        )
 
         async def claim_and_begin() -> tuple[int, asyncio.Task[JobRun]] | None:
             try:
-                claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
+                hand_over = await self.dispatcher.prepare(order)
+                claim = await asyncio.to_thread(
+                    self.ledger.claim, job, trigger, self.clock(), slot, hand_over
+                )
             except StoreUnavailableError as error:
                 self.note_blocked(job, slot, error)
                 raise
@@ -154,7 +162,7 @@ class Runner:
             self.blocked.pop(job, None)
             if claim is None:
                 return None
-            work = self._run(claim, job, trigger, slot, selection, on_batch)
+            work = self.dispatcher.follow(claim, order)
             task = asyncio.create_task(work, name=f"run {claim.run_id} of {job}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -253,29 +261,35 @@ class Runner:
 
     # --- One run -----------------------------------------------------------------------------------
 
-    async def _run(
-        self,
-        claim: Claim,
-        job: JobId,
-        trigger: str,
-        slot: datetime | None,
-        selection: Selection,
-        on_batch: OnBatch | None,
-    ) -> JobRun:
-        structlog.contextvars.bind_contextvars(run=claim.run_id, job=job)  # this task's own
-        log.debug("run started", trigger=trigger, slot=slot, attempt=claim.epoch)
-        if self._on_start is not None and selection == EVERYTHING:
-            self._on_start(job, claim.run_id)
+    async def _carry_out(self, claim: Claim, order: Order) -> JobRun:
+        """Do a run in this process, and record how it ended."""
+        structlog.contextvars.bind_contextvars(run=claim.run_id, job=order.job)  # this task's own
+        log.debug("run started", trigger=order.trigger, slot=order.slot, attempt=claim.epoch)
+        self.announce(claim, order)
+        try:
+            return await self.record(claim, await self.attempt(claim, order))
+        except LeaseLostError as lost:
+            log.warning("run lost", reason=str(lost))
+            await asyncio.to_thread(self.ledger.require_same_store)
+            return await self._as_recorded(claim.run_id)
+
+    def announce(self, claim: Claim, order: Order) -> None:
+        """Call what is to be called at the start of a run."""
+        if self._on_start is not None and order.selection == EVERYTHING:
+            self._on_start(order.job, claim.run_id)
+
+    async def attempt(self, claim: Claim, order: Order) -> Ended:
+        """Collect and store, or issue; return how it ended, also after an error. Raises LeaseLostError."""
         began = time.monotonic()
         progress = RunProgress()
         status: RunStatus
         note = ""
         try:
-            async with self._lease(claim) as lose, asyncio.timeout(self.config.run_deadline_seconds):
-                if job == ISSUING:
-                    await self._issue(claim, slot, progress)
+            async with self._lease(claim) as lose, asyncio.timeout(order.seconds):
+                if order.job == ISSUING:
+                    await self._issue(claim, order.slot, progress)
                 else:
-                    await self._collect(claim, job, selection, progress, on_batch, lose)
+                    await self._collect(claim, order, progress, lose)
             status, note = run_status(progress.outcomes()), why_no_source(progress.outcomes())
         except asyncio.CancelledError:
             status, note = "cancelled", "stopped while running: the service was shut down"
@@ -284,17 +298,17 @@ class Runner:
             if progress.store_error:
                 note = f"{note}: {progress.store_error}"
             status = run_status(progress.outcomes(note)) if progress.tallies else "failed"
-        except LeaseLostError as lost:
-            return await self._lost(claim, lost)
         except (ConfigError, StoreUnavailableError) as error:
             log.debug("run failed", exc_info=error)  # the line about its end has the reason
             status, note = "failed", str(error)
+        except LeaseLostError:
+            raise
         except Exception as error:
             # The other of the project's two broad handlers: a bug is recorded as the reason of the failure.
             log.exception("run broke")
             status, note = "failed", f"{type(error).__name__}: {error}"
         seconds = time.monotonic() - began
-        return await self._record(claim, status, seconds, progress.outcomes(note), note)
+        return Ended(status=status, note=note, sources=progress.outcomes(note), seconds=seconds)
 
     async def _issue(self, claim: Claim, slot: datetime | None, progress: RunProgress) -> None:
         """Issue for the slot; a run by hand issues what the newest decision time did not.
@@ -317,12 +331,11 @@ class Runner:
     async def _collect(
         self,
         claim: Claim,
-        job: JobId,
-        selection: Selection,
+        order: Order,
         progress: RunProgress,
-        on_batch: OnBatch | None,
         lose: Callable[[LeaseLostError], None],
     ) -> None:
+        job, selection = order.job, order.selection
         async for attempt in until_the_store_answers(progress, also_if_damaged=False):
             with attempt:
                 sites = await asyncio.to_thread(self.sites)
@@ -336,8 +349,8 @@ class Runner:
         add = self.store.add_forecasts if job == FORECASTS else self.store.add_observations
 
         async def deliver(batch: Any) -> None:
-            if on_batch is not None:
-                on_batch(batch)
+            if order.on_batch is not None:
+                order.on_batch(batch)
             # A batch that cannot be stored now stays in memory, with retries until the deadline.
             try:
                 async for attempt in until_the_store_answers(progress, also_if_damaged=False):
@@ -366,29 +379,27 @@ class Runner:
         if progress.damage is not None:
             raise progress.damage
 
-    async def _record(
-        self, claim: Claim, status: RunStatus, seconds: float, sources: Sequence[SourceRun], note: str
-    ) -> JobRun:
-        """Record the end of a run as soon as the store answers, however long that takes."""
-        try:
-            async for attempt in until_the_store_answers(RunProgress()):
-                with attempt:
-                    await asyncio.to_thread(
-                        self.ledger.finish,
-                        claim,
-                        status,
-                        self.clock(),
-                        duration=seconds,
-                        sources=sources,
-                        note=note,
-                    )
-        except LeaseLostError as lost:
-            return await self._lost(claim, lost)
+    async def record(self, claim: Claim, ended: Ended) -> JobRun:
+        """Record the end of a run as soon as the store answers, however long that takes.
+
+        Raises LeaseLostError if another process has recorded one or taken the run over.
+        """
+        async for attempt in until_the_store_answers(RunProgress()):
+            with attempt:
+                await asyncio.to_thread(
+                    self.ledger.finish,
+                    claim,
+                    ended.status,
+                    self.clock(),
+                    duration=ended.seconds,
+                    sources=ended.sources,
+                    note=ended.note,
+                )
         run = await self._as_recorded(claim.run_id)
         log.info(
             "run ended",
             status=run.status,
-            seconds=round(seconds, 3),
+            seconds=round(ended.seconds, 3),
             collected=run.collected,
             stored=run.stored,
             rejected=run.rejected,
@@ -400,11 +411,6 @@ class Runner:
         if self._after_run is not None:
             await asyncio.to_thread(self._after_run, self.clock())
         return run
-
-    async def _lost(self, claim: Claim, lost: LeaseLostError) -> JobRun:
-        log.warning("run lost", reason=str(lost))
-        await asyncio.to_thread(self.ledger.require_same_store)
-        return await self._as_recorded(claim.run_id)
 
     async def _as_recorded(self, run_id: int) -> JobRun:
         """Return the record of a run as soon as the store answers."""

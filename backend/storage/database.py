@@ -92,14 +92,16 @@ class Database:
         self._idle_timeout = f"{round(idle_timeout * 1000)}ms"
         self._setting = setting
         self.path = sqlite_file(parsed)
+        self._connect: dict[str, Any] = {}
         reader: dict[str, Any] = {"reader": True}
         if self.path is not None:
             self.engine = sa.create_engine(sqlite_url(self.path), pool_timeout=busy_timeout)
             prepare_sqlite(self.engine, self.path, durable=durable, busy_timeout=busy_timeout)
         else:
+            self._connect = postgres_arguments(parsed, durable=durable, busy_timeout=busy_timeout)
             self.engine = sa.create_engine(
                 parsed,
-                connect_args=postgres_arguments(parsed, durable=durable, busy_timeout=busy_timeout),
+                connect_args=self._connect,
                 isolation_level="READ COMMITTED",  # independent of the server's default: write() needs it
                 pool_timeout=busy_timeout,
                 pool_pre_ping=True,  # replaces connections that a restart of the server closed
@@ -239,6 +241,11 @@ class Database:
         server = "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()"
         with self.read() as connection:
             return tuple(connection.exec_driver_sql(server).one())
+
+    def connect_arguments(self) -> dict[str, Any]:
+        """Return the arguments of psycopg for a connection to this database on PostgreSQL."""
+        _, arguments = self.engine.dialect.create_connect_args(self.engine.url)
+        return {**arguments, **self._connect}
 
     def close(self) -> None:
         """Close every connection."""

@@ -7,7 +7,7 @@ of the former owner name its old epoch and are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
@@ -36,6 +36,12 @@ from backend.storage.same_store import SameStore
 MAX_ATTEMPTS = 10
 """Maximum attempts per slot; stops a run that crashes the process every time."""
 
+QUEUE_OWNER = "queue"
+"""The owner of a run that workers do (run_tasks.py): no process, so that the run outlives each of them."""
+
+HandOver = Callable[[sa.Connection, Claim], None]
+"""Stores the tasks of a claimed run, in the transaction of the claim."""
+
 _LONGEST_LEASE = timedelta(hours=2).total_seconds()  # twice what LEASE_SECONDS may be
 
 
@@ -54,6 +60,11 @@ def require_lease(connection: sa.Connection, claim: Claim | None) -> None:
         run.epoch == claim.epoch,
         run.status == "running",
     )
+    if claim.task is not None:
+        task = t.run_task.c
+        mine = mine.join_from(t.job_run, t.run_task).where(
+            task.id == claim.task, task.turn == claim.turn, task.outcome.is_(None)
+        )
     if connection.execute(mine).first() is None:
         raise LeaseLostError(f"run {claim.run_id} was taken over: epoch {claim.epoch} is no longer its own")
 
@@ -138,16 +149,27 @@ class Ledger(RunQueries):
 
     # --- Claims ------------------------------------------------------------------------------------
 
-    def claim(self, job: str, trigger: str, now: datetime, slot: datetime | None = None) -> Claim | None:
+    def claim(
+        self,
+        job: str,
+        trigger: str,
+        now: datetime,
+        slot: datetime | None = None,
+        hand_over: HandOver | None = None,
+    ) -> Claim | None:
         """Claim a run of `job`, for a slot or by hand; return None if the slot has its run already.
 
-        Raises JobBusyError while another live process runs the same job, StoreReplacedError.
+        With `hand_over` the run is the queue's. Raises JobBusyError while another live process runs the same
+        job, StoreReplacedError.
         """
         claim: Claim | None = None
+        owner = self.owner if hand_over is None else QUEUE_OWNER
         try:
             with self._write() as connection:
-                claim = self._take(connection, job, trigger, now, slot)
-                if claim is not None:
+                claim = self._take(connection, job, trigger, now, slot, owner)
+                if claim is not None and hand_over is not None:
+                    hand_over(connection, claim)
+                elif claim is not None:
                     self._under_way.add(claim)
             if claim is not None:
                 self._same.note(claim)
@@ -159,7 +181,13 @@ class Ledger(RunQueries):
         return claim
 
     def _take(
-        self, connection: sa.Connection, job: str, trigger: str, now: datetime, slot: datetime | None
+        self,
+        connection: sa.Connection,
+        job: str,
+        trigger: str,
+        now: datetime,
+        slot: datetime | None,
+        owner: str,
     ) -> Claim | None:
         self._same.require(connection)
         self._reap(connection, job, now)
@@ -175,19 +203,19 @@ class Ledger(RunQueries):
         values = {
             "trigger": trigger,
             "status": "running",
-            "owner": self.owner,
+            "owner": owner,
             "lease_until": clock_of(connection) + self.lease,
             "start_time": to_epoch(now),
         }
         if slot_row is None:
             new_run = sa.insert(t.job_run).values(job=job, slot=maybe_epoch(slot), epoch=1, **values)
-            return Claim(inserted_id(connection, new_run), job, self.owner, 1)
+            return Claim(inserted_id(connection, new_run), job, owner, 1)
         if slot_row.status != "interrupted" or slot_row.epoch >= MAX_ATTEMPTS:
             return None
         epoch = slot_row.epoch + 1
         new_attempt = values | {"epoch": epoch, "end_time": None, "duration": None}
         connection.execute(sa.update(t.job_run).where(t.job_run.c.id == slot_row.id).values(new_attempt))
-        return Claim(slot_row.id, job, self.owner, epoch)
+        return Claim(slot_row.id, job, owner, epoch)
 
     def require_same_store(self) -> None:
         """Raise StoreReplacedError if the store is not the one that this process has used so far."""
@@ -233,6 +261,7 @@ class Ledger(RunQueries):
                         note=_joined(earlier, note),
                     )
                 )
+                connection.execute(sa.delete(t.run_task).where(t.run_task.c.run_id == claim.run_id))
                 if sources:
                     rows = [source_row(claim.run_id, source) for source in sources]
                     connection.execute(sa.insert(t.source_run), rows)

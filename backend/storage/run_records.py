@@ -25,12 +25,17 @@ REPLAYED = "replay of run "
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to do one run; every write of the run is checked against it."""
+    """The right to do one run; every write of the run is checked against it.
+
+    A worker's right is to one task of the run, in its last turn.
+    """
 
     run_id: int
     job: str
     owner: str
     epoch: int
+    task: int | None = None
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +190,25 @@ def source_row(run_id: int, source: SourceRun) -> dict[str, Any]:
     }
 
 
+def source_run(row: Any) -> SourceRun:
+    """Return the record of a row that `source_row` made."""
+    return SourceRun(
+        source=row.source,
+        status=row.status,
+        reason=printable(row.reason),
+        collected=row.collected,
+        stored=row.stored,
+        rejected=row.rejected,
+        rejected_reasons=json.loads(row.rejected_reasons),
+        failures=tuple(Failure(*parts) for parts in json.loads(row.failures)),
+        failed=row.failed,
+        requests=row.requests,
+        bytes=row.bytes,
+        duration=row.duration,
+        newest=maybe_time(row.newest),
+    )
+
+
 _SOURCES = (
     sa.select(t.source_run)
     .where(t.source_run.c.run_id.in_(sa.bindparam("ids", expanding=True)))
@@ -197,23 +221,7 @@ def job_runs(connection: sa.Connection, rows: Sequence[Any]) -> tuple[JobRun, ..
     ids = [row.id for row in rows]
     sources: dict[int, list[SourceRun]] = {run_id: [] for run_id in ids}
     for row in connection.execute(_SOURCES, {"ids": ids}):
-        sources[row.run_id].append(
-            SourceRun(
-                source=row.source,
-                status=row.status,
-                reason=printable(row.reason),
-                collected=row.collected,
-                stored=row.stored,
-                rejected=row.rejected,
-                rejected_reasons=json.loads(row.rejected_reasons),
-                failures=tuple(Failure(*parts) for parts in json.loads(row.failures)),
-                failed=row.failed,
-                requests=row.requests,
-                bytes=row.bytes,
-                duration=row.duration,
-                newest=maybe_time(row.newest),
-            )
-        )
+        sources[row.run_id].append(source_run(row))
     return tuple(
         JobRun(
             id=row.id,

@@ -640,6 +640,23 @@ source_run = Table(
     Column("newest", BigInteger),  # the newest data of the source in this run
 )
 
+run_task = Table(  # the parts of runs that workers do, until their run ends (run_tasks.py)
+    "run_task",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", ForeignKey(job_run.c.id), nullable=False),
+    Column("source", SafeString, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("sites", SafeText),  # JSON: the ids of the sites of this part; null: all
+    Column("since", BigInteger),  # of a backfill, with `until`
+    Column("until", BigInteger),
+    Column("turn", Integer, nullable=False, server_default="0"),  # how often it was started; writes check it
+    Column("owner", SafeString, nullable=False, server_default=""),  # the process that began it last
+    Column("outcome", SafeText),  # JSON: how it ended; null while it is not done
+    UniqueConstraint("run_id", "source", "part"),
+    sqlite_autoincrement=True,
+)
+
 source_newest = Table(
     "source_newest",
     metadata,

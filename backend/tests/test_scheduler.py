@@ -22,7 +22,7 @@ from backend.core.parameters import Parameter
 from backend.core.records import CollectionRequest, ForecastBatch, Observation, ObservationBatch
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
-from backend.scheduler.runner import Selection
+from backend.scheduler.orders import Selection
 from backend.scheduler.scheduler import (
     get_scheduler,
     is_alive,

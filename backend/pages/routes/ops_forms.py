@@ -26,8 +26,8 @@ from backend.pages.operator import (
 )
 from backend.pages.page import Page, PageDep
 from backend.scheduler.config import JOBS, JobId
+from backend.scheduler.orders import EVERYTHING, Selection
 from backend.scheduler.past_days import selection_of_day
-from backend.scheduler.runner import EVERYTHING, Selection
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from backend.alerts.pings import Pinger
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
-from backend.scheduler.runner import Selection
+from backend.scheduler.orders import Selection
 from backend.storage.run_records import JobRun
 from backend.tests.support.commands import StandIns
 from backend.tests.support.receiver import Receiver, receiving

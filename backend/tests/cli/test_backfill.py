@@ -24,7 +24,7 @@ from backend.core.config import Settings
 from backend.core.errors import FetchError
 from backend.core.parameters import Parameter
 from backend.core.records import CollectionRequest, Observation, ObservationBatch, Site, Station
-from backend.scheduler.runner import Selection
+from backend.scheduler.orders import Selection
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store

@@ -83,6 +83,7 @@ def test_afterwards_the_store_goes_on_in_the_target(make_url: MakeUrl, kind: str
     assert store.add_observations(observations(reading(9, station="ffvl:9"), rejected=(new,))) == 1
     with store.database.write() as connection:
         note_replaced(connection, [A_REPLACED_VALUE])
+        connection.execute(sa.insert(t.run_task).values(run_id=1, source="arome", part=99))
     Instances(store.database).beat("all")
     AlertStore(store.database).add_digest(NOW + DAY, NOW + DAY, ["another"], lambda _: Message("t", "b"))
     for name, table in contents(target).items():

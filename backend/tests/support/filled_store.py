@@ -152,6 +152,7 @@ def fill_the_rest(connection: sa.Connection) -> None:
                 for column in table.c
             }
             row = {name: values.get(kind, True) for name, kind in kinds.items()}
+            row |= {column.name: 1 for column in table.c if column.foreign_keys}
             connection.execute(sa.insert(table).values(row))
 
 

@@ -1,0 +1,133 @@
+"""A worker: it takes tasks from the queue, collects, stores, and records how each task ended.
+
+Procrastinate fetches the tasks and counts the heartbeats. What a task is and how it ended is in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from procrastinate import App, PsycopgConnector, RetryStrategy
+from procrastinate.exceptions import ConnectorException
+
+from backend.scheduler.config import ALL_JOBS
+from backend.scheduler.keeper import Keeper
+from backend.scheduler.orders import Order, Selection
+from backend.scheduler.run_progress import RunProgress, until_the_store_answers
+from backend.scheduler.runner import Runner
+from backend.storage.ledger import LeaseLostError
+from backend.storage.queue import QUEUE, TASK
+from backend.storage.run_records import SourceRun
+
+log = structlog.get_logger()
+
+TASKS_AT_ONCE = 4
+"""How many tasks a worker does side by side: they wait for publishers most of the time."""
+
+AGAIN_SECONDS = 5
+"""Pause before another attempt, after a stop or an error that is not the task's."""
+
+
+class TaskWorker:
+    """Does tasks until it is stopped."""
+
+    def __init__(self, runner: Runner, keeper: Keeper, connection: dict[str, Any]) -> None:
+        """`connection` has the arguments of psycopg for a connection to the store."""
+        self._runner = runner
+        self._tasks = keeper.tasks
+        self._keeper = keeper
+        self._connection = connection
+
+    async def do(self, task: int) -> None:
+        """Do a task of the ledger, unless it is done or gone.
+
+        Raises StoreUnavailableError if it could not begin, CancelledError if it was stopped.
+        """
+        started = await asyncio.to_thread(self._tasks.begin, task)
+        if started is None:
+            await self._keeper.look()  # it may have been the last one of its run, given up just now
+            return
+        claim, order, runner = started.claim, started.order, self._runner
+        structlog.contextvars.bind_contextvars(run=claim.run_id, job=claim.job)  # this task's own
+        log.debug("task started", source=order.source, part=order.part, turn=claim.turn)
+        left = runner.config.run_deadline_seconds - (runner.clock() - started.run_start).total_seconds()
+        try:
+            ended = await runner.attempt(
+                claim,
+                Order(
+                    job=next(job for job in ALL_JOBS if job == claim.job),
+                    trigger=started.trigger,
+                    slot=started.slot,
+                    selection=Selection(
+                        sources=(order.source,), sites=order.sites, since=order.since, until=order.until
+                    ),
+                    seconds=max(left, 1.0),
+                ),
+            )
+            if ended.status == "cancelled":
+                raise asyncio.CancelledError
+            outcome = next(iter(ended.sources), None)
+            if outcome is None:
+                reason = ended.note if ended.status == "failed" else _UNKNOWN_HERE
+                outcome = SourceRun(source=order.source, status="failed", reason=reason)
+            async for attempt in until_the_store_answers(RunProgress()):
+                with attempt:
+                    await asyncio.to_thread(self._tasks.end, claim, outcome)
+        except LeaseLostError as lost:
+            log.warning("task lost", source=order.source, reason=str(lost))
+            return
+        await self._keeper.end_if_done(claim.run_id)
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Take tasks until `stop` is set; then end the current ones within the grace, or return them.
+
+        A database that does not answer is waited for.
+        """
+        grace = self._runner.config.shutdown_grace_seconds
+        write = log.warning
+        while not stop.is_set():
+            try:
+                async with self._app().open_async() as app:
+                    working = asyncio.create_task(
+                        app.run_worker_async(
+                            queues=[QUEUE],
+                            concurrency=TASKS_AT_ONCE,
+                            shutdown_graceful_timeout=grace,
+                            delete_jobs="always",
+                            install_signal_handlers=False,
+                            update_heartbeat_interval=self._keeper.heartbeat_seconds,
+                            stalled_worker_timeout=self._keeper.silent_seconds,
+                        )
+                    )
+                    stopped = asyncio.create_task(stop.wait())
+                    await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+                    stopped.cancel()
+                    if stop.is_set():
+                        working.cancel()  # which Procrastinate answers with a graceful stop
+                    with suppress(asyncio.CancelledError):
+                        await working
+                write = log.warning
+            except ConnectorException as error:
+                write("queue does not answer", reason=str(error.__cause__ or error))
+                write = log.debug  # an outage is one line of the log
+                await _pause(stop, AGAIN_SECONDS)
+
+    def _app(self) -> App:
+        app = App(connector=PsycopgConnector(kwargs=self._connection, min_size=1, max_size=4))
+        # What goes wrong in a task is in its outcome: here it was stopped, or the store did not answer.
+        app.task(name=TASK, retry=RetryStrategy(wait=AGAIN_SECONDS))(self.do)
+        return app
+
+
+_UNKNOWN_HERE = "the worker does not know this source: all processes need the same settings"
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass

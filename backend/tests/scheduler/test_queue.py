@@ -1,0 +1,238 @@
+"""Runs that workers do: tasks in the queue, workers that die, and tasks that are lost, on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from backend.core.errors import ConfigError, JobBusyError
+from backend.core.records import CollectionRequest, ForecastBatch
+from backend.scheduler.catchup import CatchUp
+from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.scheduler.keeper import Keeper
+from backend.scheduler.roles import share_work
+from backend.scheduler.runner import Sources
+from backend.scheduler.worker import TaskWorker
+from backend.storage import schema as t
+from backend.storage.ledger import LeaseLostError
+from backend.storage.queue import queued, upgrade_queue
+from backend.storage.run_records import JobRun, SourceRun
+from backend.storage.run_tasks import MOST_TURNS, sum_of
+from backend.tests.support.waiting import until
+from backend.tests.support.worlds import (
+    NOON,
+    World,
+    a_run,
+    brings_a_run,
+    fails,
+    forecast_source,
+    make_world,
+)
+
+
+def shared(url: str, **options: Any) -> tuple[World, Keeper]:
+    """Return a world whose runs workers do, and the keeper of their queue."""
+    world = make_world(url, meteo_score_role="scheduler", **options)
+    upgrade_queue(world.database)
+    return world, share_work(world.runner)
+
+
+@asynccontextmanager
+async def at_work(world: World, keeper: Keeper) -> AsyncIterator[asyncio.Event]:
+    """Let a worker take tasks for as long as the context lasts."""
+    stop = asyncio.Event()
+    worker = TaskWorker(world.runner, keeper, world.database.connect_arguments())
+    work = asyncio.create_task(worker.until(stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await work
+
+
+async def ended(world: World) -> JobRun:
+    """Return the record of the newest run, once it has ended."""
+    await until(lambda: world.ledger.runs(limit=1)[0].status != "running")
+    return world.ledger.runs(limit=1)[0]
+
+
+def open_tasks(world: World) -> dict[int, bool]:
+    with world.database.read() as connection:
+        return queued(connection)
+
+
+def values(world: World) -> list[tuple[object, ...]]:
+    with world.database.read() as connection:
+        return [tuple(row) for row in connection.execute(sa.select(t.forecast))]
+
+
+async def test_a_slot_is_claimed_by_the_schedule_and_done_by_a_worker(postgres_url: str) -> None:
+    world, keeper = shared(postgres_url, forecasts=[forecast_source(brings_a_run)])
+    await world.runner.tick(FORECASTS)
+    (run,) = world.ledger.runs()
+    assert (run.status, run.slot) == ("running", NOON)
+    assert len(open_tasks(world)) == 1
+    async with at_work(world, keeper):
+        run = await ended(world)
+    assert (run.status, run.collected, run.stored, run.attempt) == ("success", 1, 1, 1)
+    assert [source.status for source in run.sources] == ["success"]
+    assert open_tasks(world) == {}
+    assert len(values(world)) == 1
+
+
+async def test_two_workers_do_each_task_once(postgres_url: str) -> None:
+    asked: list[str] = []
+
+    def counts(name: str) -> Callable[[CollectionRequest], AsyncIterator[ForecastBatch]]:
+        async def collect(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+            asked.append(name)
+            yield a_run(needs, model=name)
+
+        return collect
+
+    sources = [forecast_source(counts(name), name=name) for name in ("a", "b", "c", "d")]
+    world, keeper = shared(postgres_url, forecasts=sources)
+    async with at_work(world, keeper), at_work(world, keeper):
+        await world.runner.tick(FORECASTS)
+        run = await ended(world)
+    assert sorted(asked) == ["a", "b", "c", "d"]
+    assert (run.status, run.collected, run.stored) == ("success", 4, 4)
+    assert [source.source for source in run.sources] == ["a", "b", "c", "d"]
+
+
+async def test_a_source_that_fails_leaves_the_others_their_result(postgres_url: str) -> None:
+    sources = [forecast_source(brings_a_run), forecast_source(fails, name="other")]
+    world, keeper = shared(postgres_url, forecasts=sources)
+    async with at_work(world, keeper):
+        await world.runner.tick(FORECASTS)
+        run = await ended(world)
+    assert run.status == "partial"
+    assert {source.source: source.status for source in run.sources} == {
+        "arome": "success",
+        "other": "failed",
+    }
+
+
+async def test_tasks_that_were_lost_are_found_again_and_a_slot_is_never_blocked(postgres_url: str) -> None:
+    world, keeper = shared(postgres_url)
+    await world.runner.tick(FORECASTS)
+    with world.database.write() as connection:
+        connection.execute(sa.text("DELETE FROM procrastinate_jobs"))
+    await keeper.look()
+    assert len(open_tasks(world)) == 1
+    async with at_work(world, keeper):
+        assert (await ended(world)).status == "success"
+
+
+async def test_the_task_of_a_worker_that_died_is_done_by_another_and_its_late_writes_are_refused(
+    postgres_url: str,
+) -> None:
+    world, keeper = shared(postgres_url)
+    await world.runner.tick(FORECASTS)
+    (task,) = open_tasks(world)
+    dead = keeper.tasks.begin(task)  # and the worker is gone: it ends nothing and its heart stands still
+    assert dead is not None
+    with world.database.write() as connection:
+        connection.execute(sa.text("UPDATE procrastinate_jobs SET status = 'doing'"))
+    await keeper.look()
+    assert open_tasks(world) == {task: False}
+    late = asyncio.Event()
+
+    async def slow(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        yield a_run(needs)
+        with pytest.raises(LeaseLostError):
+            world.store.add_forecasts(a_run(needs, value=99.0), dead.claim)
+        late.set()
+
+    world.runner.sources = Sources(
+        forecasts=[forecast_source(slow)], observations=(), channel_for=world.runner.sources.channel_for
+    )
+    async with at_work(world, keeper):
+        run = await ended(world)
+    assert late.is_set()
+    assert (run.status, run.attempt, len(values(world))) == ("success", 1, 1)
+
+
+async def test_a_task_that_ends_its_process_each_time_is_given_up(postgres_url: str) -> None:
+    world, keeper = shared(postgres_url)
+    await world.runner.tick(FORECASTS)
+    (task,) = open_tasks(world)
+    for _ in range(MOST_TURNS):
+        assert keeper.tasks.begin(task) is not None
+    async with at_work(world, keeper):
+        run = await ended(world)
+    assert run.status == "failed"
+    assert "its process ended" in run.sources[0].reason
+
+
+async def test_a_run_is_queued_with_its_claim_or_not_at_all(postgres_url: str) -> None:
+    """A scheduler that is killed between claim and hand-over leaves neither, and the slot is still due."""
+    world, _keeper = shared(postgres_url)
+
+    def killed(connection: sa.Connection, claim: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.ledger.claim(FORECASTS, "schedule", world.clock(), NOON, killed)
+    assert (world.ledger.runs(), open_tasks(world)) == ((), {})
+    assert await CatchUp(world.runner).once(FORECASTS) is not None
+    assert len(open_tasks(world)) == 1
+
+
+async def test_a_run_in_the_queue_keeps_its_job_busy_and_outlives_its_scheduler(postgres_url: str) -> None:
+    world, _keeper = shared(postgres_url, owner="another-host/boot/1/1")
+    await world.runner.tick(FORECASTS)
+    other, keeper = shared(postgres_url)
+    with pytest.raises(JobBusyError):
+        await other.runner.start(FORECASTS, "api")
+    async with at_work(other, keeper):
+        assert (await ended(other)).status == "success"
+
+
+async def test_a_stopped_worker_returns_the_task_that_it_does_not_end_in_time(postgres_url: str) -> None:
+    started = asyncio.Event()
+
+    async def endless(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        started.set()
+        await asyncio.Event().wait()
+        yield a_run(needs)
+
+    world, keeper = shared(postgres_url, forecasts=[forecast_source(endless)], shutdown_grace_seconds=0)
+    await world.runner.tick(FORECASTS)
+    async with at_work(world, keeper):
+        await started.wait()
+    assert list(open_tasks(world).values()) == [False]
+    assert world.ledger.runs()[0].status == "running"
+
+
+async def test_a_run_without_workers_ends_at_its_deadline(postgres_url: str) -> None:
+    world, keeper = shared(postgres_url, run_deadline_seconds=600)
+    await world.runner.tick(OBSERVATIONS)
+    world.clock.now += timedelta(seconds=700)
+    await keeper.look()
+    (run,) = world.ledger.runs()
+    assert (run.status, run.note) == ("failed", "stopped at its deadline of 600 s")
+
+
+def test_a_role_is_refused_on_sqlite_with_what_to_do(tmp_path: Path) -> None:
+    world = make_world(tmp_path, meteo_score_role="worker")
+    with pytest.raises(ConfigError, match=r"METEO_SCORE_ROLE=worker.*meteo-score db copy"):
+        share_work(world.runner)
+
+
+def test_the_parts_of_a_source_are_summed() -> None:
+    good = SourceRun(source="romma", status="success", collected=3, stored=2, requests=4, bytes=10)
+    bad = SourceRun(source="romma", status="failed", reason="HTTP 503", failed=1, requests=1)
+    old = SourceRun(source="romma", status="stale", reason="old")
+    whole = sum_of("romma", [good, bad, old])
+    assert (whole.status, whole.reason) == ("partial", "HTTP 503")
+    assert (whole.collected, whole.stored, whole.failed, whole.requests) == (3, 2, 1, 5)
+    assert sum_of("romma", [good, old]).status == "success"
+    assert sum_of("romma", [old, old]).status == "stale"
