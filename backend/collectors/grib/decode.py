@@ -277,7 +277,9 @@ def _read(
     points: Sequence[tuple[float, float]],
     known: dict[_Grid, tuple[Cell | None, ...]],
 ) -> Field:
-    if (unit := message.integer("stepUnits")) != _HOUR:
+    step, start = message.integer("endStep"), message.integer("startStep")
+    # ecCodes turns minutes into hours where they are whole hours, but 0 minutes stay minutes.
+    if (unit := message.integer("stepUnits")) != _HOUR and (step or start):
         raise GribError(f"{name} has steps in unit {unit} of table 4.4, not in hours")
     grid = message.grid()
     # Refuse more cells than fit into memory, and a bitmap that would assign values to the wrong cells.
@@ -292,7 +294,6 @@ def _read(
     if grid not in known:
         known[grid] = tuple(grid.cell(latitude, longitude) for latitude, longitude in points)
     cells = known[grid]
-    step = message.integer("endStep")
     year, month, day, hour, minute, second = map(
         message.integer, ("year", "month", "day", "hour", "minute", "second")
     )
@@ -306,7 +307,7 @@ def _read(
         name=name,
         reference_time=datetime(year, month, day, hour, minute, second, tzinfo=UTC),
         step=step,
-        hours=step - message.integer("startStep"),
+        hours=step - start,
         centre=message.integer("centre"),
         process=message.integer("generatingProcessIdentifier"),
         spacing=abs(grid.latitude_step),

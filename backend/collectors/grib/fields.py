@@ -1,4 +1,4 @@
-"""Convert the fields of the GRIB files of AROME and ARPEGE into forecasts. Pure."""
+"""Convert the fields of the GRIB files of a model into forecasts. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backend.collectors.grib.decode import Field, Selector
-from backend.collectors.grib.runs import PackageGrid
+from backend.collectors.grib.runs import GUST_COMPONENTS, GUST_SPEED, ModelGrid
 from backend.collectors.runs import Part
 from backend.collectors.set_aside import PLAUSIBLE_PLACE
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter, why_implausible
 from backend.core.records import Forecast, GridPoint, Outside, Rejected, Site
 from backend.core.units import kelvin_to_celsius, ms_to_kmh, wind_from_components
-
-TOULOUSE = (84, 85)
 
 _SURFACE, _ABOVE_GROUND, _MAXIMUM = 1, 103, 2
 FIELDS: Mapping[str, Selector] = {
@@ -30,13 +28,12 @@ FIELDS: Mapping[str, Selector] = {
 MODEL_ELEVATION: Mapping[str, Selector] = {"ground": Selector(0, 3, 6, 0, _SURFACE, 0)}
 """The height of the model's ground (m). ecCodes calls it "h", geometrical height, at the surface."""
 
-_GUST_COMPONENTS, _GUST_SPEED = ("gust_east", "gust_north"), ("gust_speed",)
 _WIND, _TEMPERATURE = ("wind_east", "wind_north"), ("temperature",)
 
 
 @dataclass(frozen=True, slots=True)
 class FileValues:
-    """The values of one file at the sites; `absent` lists missing fields with their hours.
+    """The values of one part of a run at the sites; `absent` lists missing fields with their hours.
 
     `outside` are the sites without a value, off the grid or under its mask.
     """
@@ -51,13 +48,13 @@ class FileValues:
 def parse(
     fields: Sequence[Field],
     *,
-    grid: PackageGrid,
+    grid: ModelGrid,
     reference_time: datetime,
     part: Part,
     sites: Sequence[Site],
     url: str = "",
 ) -> FileValues:
-    """Convert the fields of a file, read at the positions of `sites`, into forecasts for the hours of `part`.
+    """Convert the fields of a part of a run, read at the positions of `sites`, into forecasts for its hours.
 
     If a field is missing, the values computed from it are missing: without one wind component there is
     neither speed nor direction at that hour. Raises ParseError unless the fields are the model's, of the run
@@ -66,7 +63,7 @@ def parse(
     """
     for item in fields:
         _check_origin(item, grid, reference_time, url)
-    content = _FileFields(fields)
+    content = _PartFields(fields, grid.gust)
     absent = content.absent(part.leads)
     if not any(
         content.has(names, lead)
@@ -79,8 +76,9 @@ def parse(
     rejected: dict[Rejected, None] = {}
     points: list[GridPoint] = []
     outside: list[Outside] = []
-    # All fields of a file are on one grid, so the cells of the first hold for all.
     cells = fields[0].cells
+    if any(item.cells != cells for item in fields):
+        raise ParseError("its fields are on different grids", source=grid.source, url=url)
     for index, (site, cell) in enumerate(zip(sites, cells, strict=True)):
         subject = f"{grid.model} {site.id}"
         if cell is None:
@@ -106,15 +104,15 @@ def parse(
 def parse_model_elevations(
     fields: Sequence[Field],
     *,
-    grid: PackageGrid,
+    grid: ModelGrid,
     reference_time: datetime,
     sites: Sequence[Site],
     url: str = "",
 ) -> FileValues:
     """Convert the model elevations (m above sea level), read at the positions of `sites`, into grid points.
 
-    Raises ParseError unless the field is present, AROME's, and of the requested run and grid. A site outside
-    the grid, under the mask, or with an impossible value is rejected.
+    Raises ParseError unless the field is present, the model's, and of the requested run and grid. A site
+    outside the grid, under the mask, or with an impossible value is rejected.
     """
     for item in fields:
         _check_origin(item, grid, reference_time, url)
@@ -140,13 +138,13 @@ def parse_model_elevations(
     return FileValues(rejected=tuple(rejected), grid_points=tuple(points))
 
 
-def _check_origin(item: Field, grid: PackageGrid, reference_time: datetime, url: str) -> None:
+def _check_origin(item: Field, grid: ModelGrid, reference_time: datetime, url: str) -> None:
     if item.reference_time != reference_time:
         actual, listed = f"{item.reference_time:%Y-%m-%d %H:%M}", f"{reference_time:%Y-%m-%d %H:%M}"
         raise ParseError(
             f"holds the run of {actual} UTC, was listed as {listed} UTC", source=grid.source, url=url
         )
-    if item.centre not in TOULOUSE or item.process != grid.process:
+    if (grid.centres and item.centre not in grid.centres) or grid.process not in (None, item.process):
         known = f"{grid.product.upper()} as we know it"
         raise ParseError(
             f"comes from centre {item.centre}, process {item.process}: not {known}",
@@ -159,10 +157,14 @@ def _check_origin(item: Field, grid: PackageGrid, reference_time: datetime, url:
         )
 
 
-class _FileFields:
-    """The fields of a file by name and step (h). One with another interval than ours counts as missing."""
+class _PartFields:
+    """The fields of a part by name and step (h). One with another interval than ours counts as missing.
 
-    def __init__(self, fields: Sequence[Field]) -> None:
+    `gust` are the fields of the model's gust.
+    """
+
+    def __init__(self, fields: Sequence[Field], gust: Sequence[str]) -> None:
+        self._gust = gust
         self._intervals = {(item.name, item.step): item.hours for item in fields}
         self._fields = {
             (item.name, item.step): item
@@ -175,12 +177,12 @@ class _FileFields:
         """True if all of these fields are present at a lead time."""
         return all((name, lead) in self._fields for name in names)
 
-    def gust(self, lead: int) -> tuple[str, ...]:
+    def gust(self, lead: int) -> Sequence[str]:
         """Return the names of the gust's fields: components if present, else the speed; none at step 0."""
         if lead == 0:
             return ()
-        speed_only = self.has(_GUST_SPEED, lead) and not self.has(_GUST_COMPONENTS, lead)
-        return _GUST_SPEED if speed_only else _GUST_COMPONENTS
+        found = (names for names in (GUST_COMPONENTS, GUST_SPEED) if self.has(names, lead))
+        return next(found, self._gust)
 
     def absent(self, leads: Iterable[int]) -> str:
         """List the missing fields with their hours, at most four of them."""

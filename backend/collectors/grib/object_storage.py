@@ -18,8 +18,9 @@ from backend.collectors.base import Fetch, Request
 from backend.collectors.grib.runs import (
     MAX_FILE_BYTES,
     PACKAGE,
-    PackageFile,
     PackageGrid,
+    PublishedFile,
+    PublishedPart,
     PublishedRun,
     absent_parts,
     timestamp,
@@ -88,17 +89,8 @@ class ObjectStorage:
             )
         return PublishedRun(
             reference_time=reference_time,
-            files=tuple(
-                PackageFile(
-                    part.until(self.max_lead),
-                    Request(
-                        url=f"{self.url}/{listed.key}",
-                        kind="grib",
-                        max_bytes=MAX_FILE_BYTES,
-                        expected_bytes=listed.size,
-                    ),
-                    version=f"{listed.size} {listed.last_modified.isoformat()}",
-                )
+            parts=tuple(
+                PublishedPart(part.until(self.max_lead), (self._file(listed),))
                 for part, listed in sorted(files, key=lambda pair: pair[0])
             ),
             absent=absent_parts(self.grid, (part for part, _ in files), self.max_lead),
@@ -106,11 +98,22 @@ class ObjectStorage:
             available_at=available_at,
         )
 
-    def elevation_request(self, reference_time: datetime) -> Request:
+    async def elevation_request(self, reference_time: datetime, fetch: Fetch) -> Request:
         """Return the request for the file with the model elevations, without checking that it is listed."""
         package, part = self.grid.elevation_file
         before, after = self._around_part(reference_time, package)
         return Request(url=f"{self.url}/{before}{part}{after}", kind="grib", max_bytes=MAX_FILE_BYTES)
+
+    def _file(self, listed: Listed) -> PublishedFile:
+        return PublishedFile(
+            Request(
+                url=f"{self.url}/{listed.key}",
+                kind="grib",
+                max_bytes=MAX_FILE_BYTES,
+                expected_bytes=listed.size,
+            ),
+            version=f"{listed.size} {listed.last_modified.isoformat()}",
+        )
 
     def _prefix(self, reference_time: datetime, package: str) -> str:
         return f"pnt/{timestamp(reference_time)}/{self.grid.product}/{self.grid.code}/{package}/"

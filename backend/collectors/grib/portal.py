@@ -20,8 +20,9 @@ from backend.collectors.grib.runs import (
     MAX_FILE_BYTES,
     NAME,
     PACKAGE,
-    PackageFile,
     PackageGrid,
+    PublishedFile,
+    PublishedPart,
     PublishedRun,
     absent_parts,
     timestamp,
@@ -81,15 +82,17 @@ class Portal:
         files = [(part, time) for time in times if (part := Part.parse(time)) and part.first <= self.max_lead]
         return PublishedRun(
             reference_time=reference_time,
-            files=tuple(
-                PackageFile(part.until(self.max_lead), self._product(PACKAGE, time, reference_time))
+            parts=tuple(
+                PublishedPart(
+                    part.until(self.max_lead), (PublishedFile(self._product(PACKAGE, time, reference_time)),)
+                )
                 for part, time in sorted(files)
             ),
             absent=absent_parts(self.grid, (part for part, _ in files), self.max_lead),
             seen_at=seen_at,
         )
 
-    def elevation_request(self, reference_time: datetime) -> Request:
+    async def elevation_request(self, reference_time: datetime, fetch: Fetch) -> Request:
         """Return the request for the file with the model elevations, without checking that it is linked."""
         package, time = self.grid.elevation_file
         return self._product(package, time, reference_time)

@@ -1,8 +1,8 @@
-"""Grid, parts and files of a run of AROME or ARPEGE, the same on all routes."""
+"""Grid, parts and files of a run, the same on all routes; the grids of AROME and ARPEGE."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -23,24 +23,26 @@ MAX_FILE_BYTES = 500_000_000
 """Ten times the largest file of 2026."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackageGrid:
-    """One of the grids that AROME, its sibling and ARPEGE are published on; `degrees` between cells.
+TOULOUSE = (84, 85)
+GUST_COMPONENTS, GUST_SPEED = ("gust_east", "gust_north"), ("gust_speed",)
 
-    `source` collects it, `product` is the name in its files, and `process` is its generating process in GRIB.
-    `elevation_file` names the file that holds the height of the model's ground: its package and its part.
-    A run reaches `longest_lead` hours. A file has `file_hours` hours; if these are several, the first file
-    has hour 0 as well.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelGrid:
+    """A grid that a model is published on, and what identifies its files; `degrees` between its rows.
+
+    `source` collects it, and `product` is its name in addresses and messages. `centres` and `process` are
+    numbers of GRIB for the origin of a message; empty and None are not compared, where they are not known.
+    `gust` are the fields of its gust: two components, or the speed alone.
     """
 
     code: str
     degrees: float
-    elevation_file: tuple[str, str]
-    source: str = NAME
-    product: str = "arome"
-    process: int = 204
-    longest_lead: int = LONGEST_LEAD
-    file_hours: int = 6
+    source: str
+    product: str
+    process: int | None
+    centres: Collection[int]
+    gust: Sequence[str]
 
     @property
     def model(self) -> str:
@@ -53,23 +55,47 @@ class PackageGrid:
         return registry.MODELS[self.model].area
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageGrid(ModelGrid):
+    """One of the grids that AROME, its sibling and ARPEGE are published on, in packages of many fields.
+
+    `elevation_file` names the file that holds the height of the model's ground: its package and its part.
+    A run reaches `longest_lead` hours. A file has `file_hours` hours; if these are several, the first file
+    has hour 0 as well.
+    """
+
+    elevation_file: tuple[str, str]
+    source: str = NAME
+    product: str = "arome"
+    process: int | None = 204
+    centres: Collection[int] = TOULOUSE
+    gust: Sequence[str] = GUST_COMPONENTS
+    longest_lead: int = LONGEST_LEAD
+    file_hours: int = 6
+
+
 _GROUND_0025, _GROUND_001 = ("SP2", "00H06H"), ("SP3", "00H")
 GRIDS = {
     grid.code: grid
     for grid in (
-        PackageGrid("0025", 0.025, _GROUND_0025),
-        PackageGrid("001", 0.01, _GROUND_001, file_hours=1),
+        PackageGrid(code="0025", degrees=0.025, elevation_file=_GROUND_0025),
+        PackageGrid(code="001", degrees=0.01, elevation_file=_GROUND_001, file_hours=1),
     )
 }
 AROME_IFS = PackageGrid(
-    "0025", 0.025, _GROUND_0025, source=registry.AROME_IFS.name, product="aromeifs", process=254
+    code="0025",
+    degrees=0.025,
+    elevation_file=_GROUND_0025,
+    source=registry.AROME_IFS.name,
+    product="aromeifs",
+    process=254,
 )
 """The same model started from ECMWF's analysis and not from ARPEGE's."""
 
 ARPEGE = PackageGrid(
-    "01",
-    0.1,
-    ("SP2", "000H012H"),
+    code="01",
+    degrees=0.1,
+    elevation_file=("SP2", "000H012H"),
     source=registry.ARPEGE.name,
     product="arpege",
     process=211,
@@ -80,26 +106,41 @@ ARPEGE = PackageGrid(
 
 
 @dataclass(frozen=True, slots=True)
-class PackageFile:
-    """A published file: the part of the run to read from it, and its request.
+class PublishedFile:
+    """A published file of a part of a run, and the names of the fields to read from it; none stands for all.
 
     `version` is its size and stamp in the listing; empty if the listing has none.
     """
 
-    part: Part
     request: Request
     version: str = ""
+    fields: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPart:
+    """A part of a run and its published files: one with all its fields, or several with some fields each."""
+
+    part: Part
+    files: tuple[PublishedFile, ...]
+
+    @property
+    def version(self) -> str:
+        """Return the versions of its files; empty if one of them has none."""
+        versions = [file.version for file in self.files]
+        return "; ".join(versions) if all(versions) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRun:
-    """A run and its published files; `absent` are the parts without a file.
+    """A run and its published parts; `absent` are the parts of which a file is not published.
 
-    `available_at` is None where the publisher states no time.
+    A part may be in both: then only some of its files are published. `available_at` is None where the
+    publisher states no time.
     """
 
     reference_time: datetime
-    files: tuple[PackageFile, ...]
+    parts: tuple[PublishedPart, ...]
     seen_at: datetime
     absent: tuple[Part, ...] = ()
     available_at: datetime | None = None
@@ -113,10 +154,10 @@ class Catalogue(Protocol):
         ...
 
     async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun:
-        """Return a run with its published files: all, some or none of them."""
+        """Return a run with its published parts: all, some or none of them."""
         ...
 
-    def elevation_request(self, reference_time: datetime) -> Request:
+    async def elevation_request(self, reference_time: datetime, fetch: Fetch) -> Request:
         """Return the request for the file of a run with the model elevations."""
         ...
 

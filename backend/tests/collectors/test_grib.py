@@ -288,7 +288,10 @@ def test_a_few_bytes_that_announce_a_thousand_million_cells_are_refused(file: Pa
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
-        ({"indicatorOfUnitOfTimeRange": 0}, "has steps in unit 0 of table 4.4, not in hours"),
+        (
+            {"indicatorOfUnitOfTimeRange": 0, "forecastTime": 90},
+            "has steps in unit 0 of table 4.4, not in hours",
+        ),
         ({"month": 13}, "cannot be decoded"),
         ({"gridDefinitionTemplateNumber": 40}, "a grid of template 3.40"),
         ({"jPointsAreConsecutive": 1}, "not scanned row by row"),
@@ -302,6 +305,25 @@ def test_an_unexpected_message_is_refused_with_a_reason(
 ) -> None:
     with pytest.raises(GribError, match=reason):
         read(file, Message("wind_east", 0, headers=headers))
+
+
+@pytest.mark.parametrize(("minutes", "step"), [(0, 0), (60, 1), (4320, 72)])
+def test_steps_in_minutes_are_read_as_hours(file: Path, minutes: int, step: int) -> None:
+    headers = {"indicatorOfUnitOfTimeRange": 0, "forecastTime": minutes}
+    [found] = read(file, Message("wind_east", 0, headers=headers))
+    assert (found.step, found.hours) == (step, 0)
+
+
+def test_a_gust_with_its_interval_in_minutes_is_read_as_of_one_hour(file: Path) -> None:
+    body = Message("gust_speed", 5).encode()
+    # Section 4 of template 4.8, in octets: unit 18 and start 19 to 22, unit 49 and length 50 to 53.
+    where = sections(body)[4].start - 6
+    changed = bytearray(body)
+    changed[where + 18], changed[where + 49] = 0, 0
+    changed[where + 19 : where + 23], changed[where + 50 : where + 54] = b"\0\0\0\xf0", b"\0\0\0\x3c"
+    file.write_bytes(changed)
+    [found] = read_fields(file, [HERE], FIELDS)
+    assert (found.step, found.hours) == (5, 1)
 
 
 def test_a_grid_of_one_row_is_refused(file: Path) -> None:

@@ -38,7 +38,7 @@ from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.grib.object_storage import ObjectStorage
 from backend.collectors.grib.portal import Portal
 from backend.collectors.grib.route import GribRoute
-from backend.collectors.grib.runs import GRIDS, PackageFile, PublishedRun
+from backend.collectors.grib.runs import GRIDS, PublishedFile, PublishedPart, PublishedRun
 from backend.collectors.grib.worker import Worker
 from backend.collectors.meteo_parapente_answer import Entry
 from backend.collectors.runs import Part
@@ -457,12 +457,13 @@ class _OneRun:
         return [RUN]
 
     async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun:
-        files = (
-            PackageFile(part, Request(url=f"http://files/{part.name}", kind="grib")) for part in (GOOD, BAD)
+        parts = (
+            PublishedPart(part, (PublishedFile(Request(url=f"http://files/{part.name}", kind="grib")),))
+            for part in (GOOD, BAD)
         )
-        return PublishedRun(reference_time=RUN, files=tuple(files), seen_at=NOW)
+        return PublishedRun(reference_time=RUN, parts=tuple(parts), seen_at=NOW)
 
-    def elevation_request(self, reference_time: datetime) -> Request:
+    async def elevation_request(self, reference_time: datetime, fetch: Fetch) -> Request:
         return Request(url="http://files/ground", kind="grib")  # a 404, reported in a batch of its own
 
 
