@@ -65,7 +65,8 @@ class Way:
     """A source by one of its routes, and its upstreams.
 
     `one` is a part of the address of one response of several. `own` is a part of all its addresses; it is
-    set if another route uses the same upstream.
+    set if another route uses the same upstream. `later` is added to the moment of a fault: a model with few
+    runs has no new one at noon.
     """
 
     source: str
@@ -73,6 +74,7 @@ class Way:
     upstreams: tuple[str, ...]
     one: str = ""
     own: str = ""
+    later: timedelta = timedelta()
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -51,11 +51,12 @@ METEOSWISS = Way("meteoswiss", "winds_mobi", ("winds_mobi",), one="meteoswiss-DE
 SLF = Way("slf", "winds_mobi", ("winds_mobi",), one="slf-DEM2", own="slf")
 IFS = Way("arome_ifs", "object_storage", ("arome",), one="aromeifs__0025__SP1__07H12H", own="/aromeifs/")
 ARPEGE = Way("arpege", "object_storage", ("arome",), one="arpege__01__SP1__000H012H", own="/arpege/")
+METEOHUB = Way("meteohub", "folders", ("meteohub",), one="VMAX_10M/", later=timedelta(hours=6))
 MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
 GEOSPHERE = Way("geosphere", "timeseries", ("geosphere",), one="forecast_offset=1")
 WAYS = (
     *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
-    *(PIOUPIOU, METEOFRANCE, MASTS, METEOSWISS, SLF, MODELS, IFS, ARPEGE, GEOSPHERE),
+    *(PIOUPIOU, METEOFRANCE, MASTS, METEOSWISS, SLF, MODELS, IFS, ARPEGE, METEOHUB, GEOSPHERE),
 )
 
 DOUBLED_HOUR = "doubled_hour"
@@ -88,7 +89,7 @@ class Cell:
     @property
     def moment(self) -> datetime:
         """Return when it strikes."""
-        return MOMENTS.get(self.fault, SUMMER)
+        return MOMENTS.get(self.fault, SUMMER) + self.way.later
 
     @property
     def name(self) -> str:
@@ -155,7 +156,7 @@ _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
 _BY_WINDS_MOBI = {WINDS_MOBI, METEOSWISS, SLF}
 _ROWS = {FFVL, *_BY_WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE, MASTS}
 _GUSTS = {FFVL, *_BY_WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE, PIOUPIOU, METEOFRANCE}
-_GRIB = {STORAGE, PORTAL, IFS, ARPEGE}
+_GRIB = {STORAGE, PORTAL, IFS, ARPEGE, METEOHUB}
 _GROUPED = {OPEN_METEO, MODELS, GEOSPHERE}
 
 

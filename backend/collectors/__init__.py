@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
-from backend.collectors import arome, geosphere, meteo_parapente, open_meteo_models
+from backend.collectors import arome, geosphere, meteo_parapente, meteohub, open_meteo_models
 from backend.collectors.base import B, Source
 from backend.collectors.grib.worker import Worker
 from backend.core.config import Settings
@@ -24,6 +24,7 @@ def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[Forecas
         geosphere.build(settings),
         arome.build_ifs(settings, worker),
         arome.build_arpege(settings, worker),
+        meteohub.build(settings, worker),
     )
     chosen = tuple(_unless_left_out(source, settings) for source in sources)
     return (*chosen, open_meteo_models.build(settings))  # has a setting of its own

@@ -390,6 +390,7 @@ class Settings(EnvironmentSettings):
     meteo_parapente_url: BaseUrl = "https://data0.meteo-parapente.com"
     arome_url: BaseUrl = "https://meteofrance-pnt.s3.rbx.io.cloud.ovh.net"
     geosphere_url: BaseUrl = "https://dataset.api.hub.geosphere.at"
+    meteohub_url: BaseUrl = "https://meteohub.agenziaitaliameteo.it/nwp/ICON-2I_SURFACE_PRESSURE_LEVELS"
     meteofrance_api_url: BaseUrl = "https://public-api.meteofrance.fr"
     meteofrance_api_key: Key = None
     meteofrance_hourly_url: BaseUrl = "https://meteofrance.s3.sbg.io.cloud.ovh.net/data/synchro_ftp/BASE/HOR"
@@ -406,6 +407,7 @@ class Settings(EnvironmentSettings):
     # Minimum time between requests
     meteo_parapente_spacing_seconds: Seconds = 1.5
     geosphere_spacing_seconds: Seconds = 0.5
+    meteohub_spacing_seconds: Seconds = 1.0
     meteofrance_hourly_spacing_seconds: Seconds = 1.0
     winds_mobi_spacing_seconds: Seconds = 1.0
     romma_spacing_seconds: Seconds = 5.0

@@ -86,6 +86,28 @@ ARPEGE = SourceInfo(
     models=(ModelInfo(name="arpege_01", display_name="ARPEGE 0.1°", area=_ARPEGE_GRID),),
 )
 
+# Two cells inside the grid.
+_ICON_2I_GRID = Area(south=33.75, west=3.05, north=48.85, east=21.95)
+
+METEOHUB = SourceInfo(
+    name="meteohub",
+    display_name="MeteoHub",
+    attribution="ItaliaMeteo and Arpae Emilia-Romagna, ICON-2I, by MeteoHub, CC BY 4.0",
+    public=True,
+    default=False,  # not seen live yet, and 0.3 GB a run
+    licence="CC BY 4.0",
+    website="https://meteohub.agenziaitaliameteo.it",
+    # Open-Meteo's copy of the same model is `icon_2i`: another model in rows, because its values are rounded.
+    models=(
+        ModelInfo(
+            name="meteohub_icon_2i",
+            display_name="ICON-2I 2.2 km",
+            run_hours=(0, 12),
+            area=_ICON_2I_GRID,
+        ),
+    ),
+)
+
 GEOSPHERE = SourceInfo(
     name="geosphere",
     display_name="GeoSphere Austria",
@@ -179,7 +201,7 @@ OPEN_METEO = SourceInfo(
             name="icon_2i",
             display_name="ICON-2I",
             run_hours=(0, 12),
-            area=Area(south=33.75, west=3.05, north=48.85, east=21.95),  # two cells inside the grid
+            area=_ICON_2I_GRID,
             open_meteo=OpenMeteoCopy(
                 id="italia_meteo_arpae_icon_2i",
                 domain="italia_meteo_arpae_icon_2i",
@@ -334,7 +356,7 @@ SLF = SourceInfo(
 )
 
 SOURCES = (
-    *(METEO_PARAPENTE, AROME, GEOSPHERE, AROME_IFS, ARPEGE, OPEN_METEO),
+    *(METEO_PARAPENTE, AROME, GEOSPHERE, AROME_IFS, ARPEGE, METEOHUB, OPEN_METEO),
     *(FFVL, ROMMA, PIOUPIOU, METEOFRANCE, METEOFRANCE_HOURLY, METEOSWISS, SLF),
 )
 """Every source, those of forecasts first. A run collects them in this order."""

@@ -1,4 +1,4 @@
-"""Files of AROME and ARPEGE in GRIB2, with the headers, packing, bitmap, decoys and layout of Météo-France.
+"""Files of AROME, ARPEGE and ICON-2I in GRIB2: headers, packing, bitmap and layout are their publishers'.
 
 Only the stand-in process may import this module: it loads ecCodes, and sqlite3 must be imported first.
 
@@ -37,7 +37,8 @@ class Mesh:
     """A grid of a model as it is published: its cells and bounds in degrees, and the runs on it.
 
     `model` is its name in weather.py and `process` its generating process in GRIB. A file has `hours` of a
-    run, which ends at `max_step`. `masked` is False for a model that fills its grid.
+    run, which ends at `max_step`. `masked` is False for a model that fills its grid. Columns are `across`
+    degrees apart, if not `increment`. `minutes` is True for steps that are written in minutes.
     """
 
     model: str
@@ -50,12 +51,25 @@ class Mesh:
     max_step: int = MAX_STEP
     hours: int = 6
     masked: bool = True
+    across: float | None = None
+    from_south: bool = False
+    centre: int = 84
+    packing: str = "grid_ccsds"
+    minutes: bool = False
+
+    @property
+    def column_step(self) -> float:
+        """Return the distance of two columns, in degrees."""
+        return self.across or self.increment
 
     def true_cell(self, site: Site) -> tuple[int, int]:
         """Return the row and column nearest to a site."""
-        return round((self.north - site.latitude) / self.increment), round(
-            (site.longitude - self.west) / self.increment
-        )
+        down = site.latitude - self.south if self.from_south else self.north - site.latitude
+        return round(down / self.increment), round((site.longitude - self.west) / self.column_step)
+
+    def holds(self, site: Site) -> bool:
+        """True if a site lies on the grid."""
+        return self.south <= site.latitude <= self.north and self.west <= site.longitude <= self.east
 
 
 MESHES = {
@@ -65,12 +79,25 @@ MESHES = {
     "arpege_01": Mesh(
         "arpege_01", 0.1, 72.0, 20.0, -32.0, 42.0, process=211, max_step=102, hours=12, masked=False
     ),
+    # Centre, process and packing were not seen; two bytes a value are the size of the files.
+    "icon_2i": Mesh(
+        *("meteohub_icon_2i", 0.02, 48.9, 33.7, 3.0, 22.0),
+        process=62,
+        max_step=72,
+        hours=72,
+        masked=False,
+        across=0.025,
+        from_south=True,
+        centre=80,
+        packing="grid_simple",
+        minutes=True,
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A rectangle of a model's grid: rows from north to south, columns from west to east."""
+    """A rectangle of a model's grid: rows as the model scans them, columns from west to east."""
 
     mesh: Mesh
     row: int  # of the true grid, where this one starts
@@ -81,12 +108,13 @@ class Grid:
     @property
     def latitudes(self) -> Floats:
         """Return the latitude of each row, in degrees."""
-        return np.round(self.mesh.north - self.mesh.increment * (self.row + np.arange(self.rows)), 3)
+        steps = self.mesh.increment * (self.row + np.arange(self.rows))
+        return np.round(self.mesh.south + steps if self.mesh.from_south else self.mesh.north - steps, 3)
 
     @property
     def longitudes(self) -> Floats:
         """Return the longitude of each column, in degrees from -180 to 180."""
-        return np.round(self.mesh.west + self.mesh.increment * (self.column + np.arange(self.columns)), 3)
+        return np.round(self.mesh.west + self.mesh.column_step * (self.column + np.arange(self.columns)), 3)
 
     def cell(self, site: Site) -> tuple[int, int]:
         """Return the row and column of this grid nearest to a site."""
@@ -107,13 +135,13 @@ def whole_grid(name: str) -> Grid:
     """Return the true grid; that of AROME is masked over 17 % of its points."""
     mesh = MESHES[name]
     rows = round((mesh.north - mesh.south) / mesh.increment)
-    columns = round((mesh.east - mesh.west) / mesh.increment)
+    columns = round((mesh.east - mesh.west) / mesh.column_step)
     return Grid(mesh, 0, 0, rows + 1, columns + 1)
 
 
 def cut_around(name: str, sites: Sequence[Site]) -> Grid:
-    """Return the smallest cut with a margin around all sites."""
-    cells = [MESHES[name].true_cell(site) for site in sites]
+    """Return the smallest cut with a margin around all sites that lie on the grid; at least one must."""
+    cells = [MESHES[name].true_cell(site) for site in sites if MESHES[name].holds(site)]
     rows, columns = [row for row, _ in cells], [column for _, column in cells]
     return Grid(
         MESHES[name],
@@ -125,6 +153,7 @@ def cut_around(name: str, sites: Sequence[Site]) -> Grid:
 
 
 _SUM, _HIGHEST = 1, 2  # kinds of statistical processing (code table 4.10)
+_HOURS = 1  # of code table 4.4, where 0 is minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +203,7 @@ _GUST_SPEED = Field(0, 2, 22, 103, 10, _HIGHEST, series="gust")
 GUSTS = (*_GUST_COMPONENTS, _GUST_SPEED)
 TEMPERATURE = Field(0, 0, 0, 103, 2, series="temperature")
 _HUMIDITY = Field(0, 1, 1, 103, 2)
+_WIND_SPEED = Field(0, 2, 1, 103, 10)
 
 FIELDS: dict[str, tuple[Field, ...]] = {
     "001": (*_WIND, *_GUST_COMPONENTS, TEMPERATURE, _HUMIDITY),
@@ -182,7 +212,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         TEMPERATURE,
         _HUMIDITY,
         *_WIND,
-        Field(0, 2, 1, 103, 10),  # wind speed
+        _WIND_SPEED,
         Field(0, 2, 0, 103, 10),  # wind direction
         _GUST_SPEED,
         *_GUST_COMPONENTS,
@@ -194,7 +224,8 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     ),
 }
 FIELDS["ifs_0025"] = FIELDS["arpege_01"] = FIELDS["0025"]
-"""The messages of package SP1 per step, in their order in a file."""
+FIELDS["icon_2i"] = (*_WIND, TEMPERATURE, _GUST_SPEED)
+"""The messages per step: of package SP1 in their order in a file, of ICON-2I in a file for each field."""
 
 GROUND = Field(0, 3, 6, surface=1, level=0, bits=16)
 _SURFACE_PRESSURE = Field(0, 3, 0, surface=1, level=0)
@@ -220,28 +251,33 @@ class Writer:
 
     def __init__(self, grid_name: str, sites: tuple[Site, ...], *, full_grid: bool = False) -> None:
         self.grid = whole_grid(grid_name) if full_grid else cut_around(grid_name, sites)
-        self._sites = sites
+        self._sites = tuple(site for site in sites if self.grid.mesh.holds(site))
         self._fields = FIELDS[grid_name]
         self._masked = self.grid.masked()
         self._handles = {field: self._template(field) for field in self._fields}
         # A run is composed file by file; evaluate its sites once for all files.
         self._at_sites = lru_cache(maxsize=8)(self._evaluate_sites)
 
-    def compose(self, weather: Weather, run: datetime, steps: tuple[int, ...]) -> bytes:
-        """Return one file: every message of these steps (hours) of the run."""
+    def compose(self, weather: Weather, run: datetime, steps: tuple[int, ...], *fields: Field) -> bytes:
+        """Return one file: the messages of these fields, or of all, at these steps (hours) of the run."""
         values = self._values(weather, run.timestamp(), steps)
         for handle in self._handles.values():
             eccodes.codes_set(handle, "dataDate", int(f"{run:%Y%m%d}"))
             eccodes.codes_set(handle, "dataTime", int(f"{run:%H%M}"))
         messages: list[bytes] = []
         for index, step in enumerate(steps):
-            for field in self._fields:
+            for field in fields or self._fields:
                 if not field.has(step):
                     continue
                 handle = self._handles[field]
-                eccodes.codes_set(handle, "forecastTime", field.start(step))
-                if field.statistic:
-                    eccodes.codes_set(handle, "endStep", step)
+                if self.grid.mesh.minutes:
+                    eccodes.codes_set(handle, "forecastTime", 60 * field.start(step))
+                    if field.statistic:
+                        eccodes.codes_set(handle, "lengthOfTimeRange", 60 * (step - field.start(step)))
+                else:
+                    eccodes.codes_set(handle, "forecastTime", field.start(step))
+                    if field.statistic:
+                        eccodes.codes_set(handle, "endStep", step)
                 if field.series:
                     eccodes.codes_set_values(handle, values[field.series][index].ravel())
                 messages.append(eccodes.codes_get_message(handle))
@@ -302,7 +338,7 @@ class Writer:
         grid = self.grid
         for key, value in {
             "tablesVersion": 15,
-            "centre": 84,
+            "centre": grid.mesh.centre,
             "subCentre": 0,
             "typeOfProcessedData": 1,
             "productDefinitionTemplateNumber": 0 if field.statistic is None else 8,
@@ -323,18 +359,20 @@ class Writer:
             "latitudeOfLastGridPointInDegrees": float(grid.latitudes[-1]),
             "longitudeOfFirstGridPointInDegrees": float(grid.longitudes[0]) % 360.0,
             "longitudeOfLastGridPointInDegrees": float(grid.longitudes[-1]) % 360.0,
-            "iDirectionIncrementInDegrees": grid.mesh.increment,
+            "iDirectionIncrementInDegrees": grid.mesh.column_step,
             "jDirectionIncrementInDegrees": grid.mesh.increment,
+            "jScansPositively": int(grid.mesh.from_south),
+            "indicatorOfUnitOfTimeRange": 0 if grid.mesh.minutes else _HOURS,
         }.items():
             eccodes.codes_set(handle, key, value)
         if field.statistic is not None:
             eccodes.codes_set(handle, "typeOfStatisticalProcessing", field.statistic)
-            eccodes.codes_set(handle, "indicatorOfUnitForTimeRange", 1)  # hours
+            eccodes.codes_set(handle, "indicatorOfUnitForTimeRange", 0 if grid.mesh.minutes else _HOURS)
         # Set the packing before the values: set afterwards, it shifts them.
         eccodes.codes_set(handle, "missingValue", MISSING)
-        eccodes.codes_set(handle, "packingType", "grid_ccsds")
+        eccodes.codes_set(handle, "packingType", grid.mesh.packing)
         eccodes.codes_set(handle, "bitsPerValue", field.bits)
-        eccodes.codes_set(handle, "bitmapPresent", 1)
+        eccodes.codes_set(handle, "bitmapPresent", int(grid.mesh.packing == "grid_ccsds"))
         eccodes.codes_set_values(handle, self._decoy().ravel())
         return handle
 
@@ -353,6 +391,17 @@ def without(body: bytes, *fields: Field) -> bytes:
     return b"".join(message for product, message in _messages_of(body) if product not in gone)
 
 
+def renumbered(body: bytes, field: Field, number: int) -> bytes:
+    """Return a file in which the messages of a field have another parameter number."""
+    changed = bytearray(body)
+    start = 0
+    for product, message in _messages_of(body):
+        if product == field.product:
+            changed[start + _product_section(message) + 10] = number
+        start += len(message)
+    return bytes(changed)
+
+
 def replace_values(body: bytes, field: Field, value: float) -> bytes:
     """Return a file in which each message of a field has this value everywhere, as IEEE 754 writes it."""
     messages: list[bytes] = []
@@ -369,12 +418,18 @@ def replace_values(body: bytes, field: Field, value: float) -> bytes:
     return b"".join(messages)
 
 
+def _product_section(message: bytes) -> int:
+    """Return where the section with the number of the field starts."""
+    start = 16
+    while message[start + 4] != 4:
+        start += int.from_bytes(message[start : start + 4], "big")
+    return start
+
+
 def _messages_of(body: bytes) -> Iterator[tuple[tuple[int, int, int], bytes]]:
     """Yield the messages of a file, each with its discipline, category and number."""
     while body:
         length = int.from_bytes(body[8:16], "big")
-        start = 16
-        while body[start + 4] != 4:  # the section with the number of the field
-            start += int.from_bytes(body[start : start + 4], "big")
+        start = _product_section(body)
         yield (body[6], body[start + 9], body[start + 10]), body[:length]
         body = body[length:]

@@ -150,6 +150,7 @@ CHARACTERS = {
     "claef_1km": _like(bias=(0.9, -1.2, -4.0, 0.5), noise=(1.3, 2.1, 8.0, 0.7), growth=0.3),
     "arome_ifs_0025": _like(bias=(0.3, 1.6, -1.0, 0.4), noise=(1.4, 2.3, 8.0, 0.7), growth=0.3),
     "arpege_01": _like(bias=(-1.4, 1.1, 5.0, 1.1), noise=(1.8, 2.7, 10.0, 1.0), growth=0.25),
+    "meteohub_icon_2i": _like(bias=(0.7, 0.9, -3.0, -0.5), noise=(1.5, 2.4, 9.0, 0.8), growth=0.3),
     "icon_d2": _like(bias=(1.2, 0.5, 4.0, -0.4), noise=(1.4, 2.2, 8.0, 0.7), growth=0.3),
     "icon_ch1": _like(bias=(0.4, 1.2, -2.0, 0.2), noise=(1.1, 1.9, 7.0, 0.6), growth=0.3),
     "icon_ch2": _like(bias=(0.6, 1.5, -3.0, 0.3), noise=(1.5, 2.4, 9.0, 0.8), growth=0.3),

@@ -253,6 +253,8 @@ class GribRoute:
         for one in open_:
             title = title_of(model, run.reference_time)
             reason = f"{title} is incomplete: {one.part.name} is without {one.reading.absent}"
+            if one.part in run.absent and run.listed:
+                reason = f"{reason}; the listing has {', '.join(run.listed)}"
             errors.append(IncompleteError(reason[:LONGEST_TEXT], source=self.grid.source, url=one.url))
         failures = [as_failure(self.name, error) for error in errors]
         covered = {site for name, site in needs.cells if name == model}
@@ -327,7 +329,7 @@ class GribRoute:
             model=self.grid.model,
             reference_time=run.reference_time,
             available_at=run.available_at or run.seen_at,
-            published=run.available_at is not None,
+            published=run.available_at is not None and run.stated,
         )
 
     def _batch(

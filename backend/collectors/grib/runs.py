@@ -136,7 +136,8 @@ class PublishedRun:
     """A run and its published parts; `absent` are the parts of which a file is not published.
 
     A part may be in both: then only some of its files are published. `available_at` is None where the
-    publisher states no time.
+    publisher states no time, and an estimate if `stated` is False. `listed` are the names in the listing, for
+    the message about a missing file.
     """
 
     reference_time: datetime
@@ -144,6 +145,8 @@ class PublishedRun:
     seen_at: datetime
     absent: tuple[Part, ...] = ()
     available_at: datetime | None = None
+    stated: bool = True
+    listed: tuple[str, ...] = ()
 
 
 class Catalogue(Protocol):

@@ -20,6 +20,7 @@ NAMES = frozenset(MODELS) | {source.name for source in SOURCES}
 MAY_NAME = {
     "collectors/grib/runs.py": "the product's name in the addresses of Météo-France",
     "collectors/open_meteo.py": "the name of a route",
+    "collectors/meteohub.py": "the code of its grid, which is the name of a model of Open-Meteo",
     "demo/arome.py": "a folder of the object storage",
     "demo/grib.py": "the grids of the stand-in's files",
     "demo/store.py": "the models of a demo besides the default ones",

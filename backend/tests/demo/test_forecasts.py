@@ -12,7 +12,7 @@ from lxml import etree
 
 from backend.core.units import KMH_PER_MS, wind_from_components
 from backend.demo import arome
-from backend.demo.grib import FIELDS, Writer, cut_around, parts
+from backend.demo.grib import FIELDS, MESHES, Writer, cut_around, parts
 from backend.demo.upstreams import meteo_parapente, open_meteo
 from backend.demo.upstreams.meteo_parapente import grid_cell
 from backend.demo.weather import Weather
@@ -371,7 +371,7 @@ def test_no_two_sites_share_a_cell_and_no_site_is_masked() -> None:
         grid = cut_around(name, sites)
         assert len({grid.cell(site) for site in sites}) == len(sites)
         assert not any(grid.masked()[grid.cell(site)] for site in sites)
-        assert grid.masked().any() == (name != "arpege_01")  # that model fills its grid
+        assert grid.masked().any() == MESHES[name].masked
     assert len({(grid_cell(site)["sn"], grid_cell(site)["we"]) for site in sites}) == len(sites)
 
 

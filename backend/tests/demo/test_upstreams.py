@@ -19,7 +19,7 @@ import pytest
 
 from backend.core.config import Settings
 from backend.core.errors import MeteoScoreError
-from backend.demo import arome, control
+from backend.demo import control
 from backend.demo.faults import Fault
 from backend.demo.grib import MESHES, cut_around
 from backend.demo.process import Upstreams
@@ -80,7 +80,7 @@ def test_a_model_with_errors_of_its_own_is_a_model_of_an_upstream() -> None:
     assert set(MODELS) <= {
         meteo_parapente.MODEL,
         geosphere.MODEL,
-        *(MESHES[grid].model for grid in arome.GRIDS),
+        *(mesh.model for mesh in MESHES.values()),
         *(model.weather for model in open_meteo.SERVED),
     }
 

@@ -28,7 +28,10 @@ Values = Callable[[Floats, Floats, int], Floats | float]
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A cut of the grid: its north-west cell (degrees, east positive), its size, and how it is scanned."""
+    """A cut of the grid: its north-west cell (degrees, east positive), its size, and how it is scanned.
+
+    Columns are `across` degrees apart, if not `degrees`.
+    """
 
     north: float = 46.2
     west: float = 6.4
@@ -37,6 +40,7 @@ class Cut:
     degrees: float = 0.025
     from_south: bool = False
     from_east: bool = False
+    across: float | None = None
     flags: Mapping[str, int] = field(default_factory=dict)
 
     def latitudes(self) -> Floats:
@@ -44,7 +48,7 @@ class Cut:
         return south_going[::-1] if self.from_south else south_going
 
     def longitudes(self) -> Floats:
-        east_going = self.west + self.degrees * np.arange(self.columns)
+        east_going = self.west + (self.across or self.degrees) * np.arange(self.columns)
         return east_going[::-1] if self.from_east else east_going
 
 
@@ -195,7 +199,7 @@ class Message:
             "latitudeOfLastGridPointInDegrees": float(latitudes[-1]),
             "longitudeOfFirstGridPointInDegrees": float(longitudes[0]) % 360,
             "longitudeOfLastGridPointInDegrees": float(longitudes[-1]) % 360,
-            "iDirectionIncrementInDegrees": self.cut.degrees,
+            "iDirectionIncrementInDegrees": self.cut.across or self.cut.degrees,
             "jDirectionIncrementInDegrees": self.cut.degrees,
             "iScansNegatively": int(self.cut.from_east),
             "jScansPositively": int(self.cut.from_south),
