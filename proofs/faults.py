@@ -51,7 +51,7 @@ METEOSWISS = Way("meteoswiss", "winds_mobi", ("winds_mobi",), one="meteoswiss-DE
 SLF = Way("slf", "winds_mobi", ("winds_mobi",), one="slf-DEM2", own="slf")
 IFS = Way("arome_ifs", "object_storage", ("arome",), one="aromeifs__0025__SP1__07H12H", own="/aromeifs/")
 ARPEGE = Way("arpege", "object_storage", ("arome",), one="arpege__01__SP1__000H012H", own="/arpege/")
-METEOHUB = Way("meteohub", "folders", ("meteohub",), one="VMAX_10M/", later=timedelta(hours=6))
+METEOHUB = Way("meteohub", "folders", ("meteohub",), one="U_10M/", later=timedelta(hours=6))
 MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
 GEOSPHERE = Way("geosphere", "timeseries", ("geosphere",), one="forecast_offset=1")
 WAYS = (
@@ -180,6 +180,8 @@ def why_not(cell: Cell) -> str | None:
             return "its readings have no gusts"
         case Fault.NO_GUSTS if way not in {*_GRIB, *_GROUPED}:
             return "it has no model gusts"
+        case Fault.NO_GUSTS | Fault.NO_TEMPERATURE if one and way is METEOHUB:
+            return "the file of the wind has no other field"
         case Fault.NO_PLACE if way not in _GROUPED:
             return "none of its responses covers several sites"
         case Fault.MOVED if way not in _ROWS or one:

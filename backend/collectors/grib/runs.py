@@ -133,7 +133,7 @@ class PublishedPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRun:
-    """A run and its published parts; `absent` are the parts of which a file is not published.
+    """A run and its published parts; `absent` are the parts with a file that is not published.
 
     A part may be in both: then only some of its files are published. `available_at` is None where the
     publisher states no time, and an estimate if `stated` is False. `listed` are the names in the listing, for

@@ -82,7 +82,9 @@ class _Folders:
         if run is None or folder not in _MINUTES or _published(run, folder) > utc(view.now):
             return _not_found()
         size = f"{len(self._body(view, run, folder)) / 1e6:.1f}M"
-        rows = [(_name(run, folder), _published(run, folder), size)]
+        # A file that is replaced later has another stamp: the sizes here are too coarse to differ.
+        early = timedelta(minutes=view.fault in _IN_FILES)
+        rows = [(_name(run, folder), _published(run, folder) - early, size)]
         return _page(f"/{run:%Y%m%d%H}/{folder}", rows)
 
     async def file(self, request: Request) -> Response:

@@ -54,7 +54,7 @@ CASES: tuple[Case, ...] = (
     Cell(STORAGE, Fault.TRUNCATED, one=True),
     Cell(IFS, Fault.ABSURD, one=True),
     Cell(ARPEGE, Fault.TRUNCATED, one=True),
-    Cell(METEOHUB, Fault.NO_GUSTS, one=True),
+    Cell(METEOHUB, Fault.NO_GUSTS),
     Cell(PORTAL, Fault.FORBIDDEN),
     Cell(METEOFRANCE, Fault.UNAUTHORIZED),
     Cell(MASTS, Fault.TRUNCATED),
