@@ -185,6 +185,7 @@ class Source(Generic[B]):
     shown. `areas` has the area of each model that has one: nothing is requested for sites outside. `past` has
     the routes of a backfill; `no_archive_reason` is the reason if it is None.
     `serves` is how long the publisher serves data to a plain collection, if shorter than the lookback.
+    `by_site` is True if each site is requested by itself, so that several workers can share the sites.
     `opted_in` is False for an opt-in source that is off. It is not listed; data that it collected earlier
     keep their visibility.
     """
@@ -202,6 +203,7 @@ class Source(Generic[B]):
     past: Archive[B] | None = None
     no_archive_reason: str = NO_ARCHIVE
     serves: timedelta | None = None
+    by_site: bool = False
     live: LiveFacts = NO_FACTS
 
     @classmethod
@@ -216,6 +218,7 @@ class Source(Generic[B]):
         past: Archive[B] | None = None,
         no_archive_reason: str = NO_ARCHIVE,
         serves: timedelta | None = None,
+        by_site: bool = False,
         live: LiveFacts = NO_FACTS,
     ) -> Source[B]:
         """Return a source of the registry, with its terms under the settings."""
@@ -233,6 +236,7 @@ class Source(Generic[B]):
             past=past,
             no_archive_reason=no_archive_reason,
             serves=serves,
+            by_site=by_site,
             live=live,
         )
 

@@ -66,6 +66,7 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         batch=ForecastBatch,
         routes=(ApiRoute(settings.meteo_parapente_url),),
         max_age=MAX_AGE,
+        by_site=True,
         disabled=None
         if settings.contact
         else "CONTACT is not set: requests to MeteoParapente must have a contact address",

@@ -141,6 +141,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         batch=ObservationBatch,
         routes=tuple(routes),
         max_age=MAX_AGE,
+        by_site=True,
         disabled=None
         if routes
         else f"ROMMA_KEY is not set, and the station pages are not read because {why_no_pages}",

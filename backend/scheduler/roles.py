@@ -26,7 +26,8 @@ def share_work(runner: Runner) -> Keeper:
     runner.dispatcher = QueueOfTasks(
         runner.ledger,
         tasks,
-        sources=lambda order: [source.name for source in runner.selected(order.job, order.selection)],
+        sources=lambda order: runner.selected(order.job, order.selection),
+        sites=runner.sites,
         on_start=runner.announce,
     )
     return Keeper(runner, tasks)

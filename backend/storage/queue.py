@@ -103,7 +103,7 @@ def defer(connection: sa.Connection, tasks: Iterable[tuple[int, str]]) -> None:
             id=None,
             queue=QUEUE,
             lock=lock,
-            queueing_lock=f"task {task}",
+            queueing_lock=None,
             task_name=TASK,
             task_kwargs={"task": task},
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from backend.core.errors import ConfigError, JobBusyError
 from backend.core.records import CollectionRequest, ForecastBatch
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.scheduler.dispatch import SITES_PER_TASK
 from backend.scheduler.keeper import Keeper
 from backend.scheduler.roles import share_work
 from backend.scheduler.runner import Sources
@@ -28,6 +30,7 @@ from backend.storage.run_tasks import MOST_TURNS, sum_of
 from backend.tests.support.waiting import until
 from backend.tests.support.worlds import (
     NOON,
+    PLANFAIT,
     World,
     a_run,
     brings_a_run,
@@ -118,6 +121,25 @@ async def test_a_source_that_fails_leaves_the_others_their_result(postgres_url: 
         "arome": "success",
         "other": "failed",
     }
+
+
+async def test_the_sites_of_a_source_that_is_asked_site_by_site_are_shared(postgres_url: str) -> None:
+    sites = tuple(replace(PLANFAIT, id=f"site-{number}") for number in range(SITES_PER_TASK + 1))
+    asked: list[int] = []
+
+    async def counts(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        asked.append(len(needs.sites))
+        yield a_run(needs)
+
+    by_site = forecast_source(counts, by_site=True)
+    whole = forecast_source(counts, name="whole")
+    world, keeper = shared(postgres_url, forecasts=[by_site, whole], sites=lambda: sites)
+    await world.runner.tick(FORECASTS)
+    assert len(open_tasks(world)) == 3
+    async with at_work(world, keeper):
+        run = await ended(world)
+    assert sorted(asked) == [1, SITES_PER_TASK, SITES_PER_TASK + 1]
+    assert {part.source: part.collected for part in run.sources} == {"arome": 2, "whole": 1}
 
 
 async def test_tasks_that_were_lost_are_found_again_and_a_slot_is_never_blocked(postgres_url: str) -> None:
