@@ -22,6 +22,7 @@ from backend.scheduler.past_days import obtainable, selection_of_day
 from backend.storage.database import from_epoch, to_epoch
 from backend.storage.gaps import Configured, configured
 from backend.storage.operator_queries import OperatorQueries
+from backend.storage.removals import Held, held
 
 DAYS = 7
 """Number of local days, today included, for which completeness is shown."""
@@ -121,11 +122,13 @@ def count_received(service: ServiceParts, sites: Sequence[Site], days: range) ->
     stations |= {code for of_site in known.mappings.values() for each in of_site for code in each.stations}
     hours = queries.hours_with_readings(stations, start, end)
     runs = queries.received_runs({site.id for site in sites}, start, now)
+    with service.database.read() as connection:
+        periods = held(connection)
     outside = {(one.site, one.model) for one in service.store.outside(now)}
     counts: list[SourceCounts] = []
     for source in service.sources.of(OBSERVATIONS):
         of_network = {
-            site.id: [_hours(service, source.name, site.id, known, hours, day) for day in days]
+            site.id: [_hours(service, source.name, site.id, known, hours, periods, day) for day in days]
             for site in sites
             if _has_station(source.name, site, known, to_epoch(start))
         }
@@ -135,7 +138,14 @@ def count_received(service: ServiceParts, sites: Sequence[Site], days: range) ->
             area, starts = source.areas.get(model), run_hours(service, model)
             of_model = {
                 site.id: [
-                    _runs(runs.get((site.id, model), {}), starts, known.since(source.name, site.id), day, now)
+                    _runs(
+                        runs.get((site.id, model), {}),
+                        starts,
+                        known.since(source.name, site.id),
+                        [span for span, _ in periods.models.get(model, ())],
+                        day,
+                        now,
+                    )
                     for day in days
                 ]
                 for site in sites
@@ -211,6 +221,7 @@ def _hours(
     site: str,
     known: Configured,
     hours: Mapping[str, frozenset[int]],
+    periods: Held,
     day: int,
 ) -> DayCount:
     """Count the hours of a local day that are over and in which a station of a network has a reading.
@@ -221,7 +232,11 @@ def _hours(
     since = known.since(network, site)
     received, due = set(), []
     for hour in over:
-        codes = [code for code in known.stations(site, hour) if network_of(code) == network]
+        codes = [
+            code
+            for code in known.stations(site, hour)
+            if network_of(code) == network and periods.of_station(code, hour) is None
+        ]
         if any(hour in hours.get(code, ()) for code in codes):
             received.add(hour)
         if codes and since is not None and hour >= since:
@@ -243,12 +258,23 @@ def _hours(
 
 
 def _runs(
-    found: Mapping[datetime, bool], run_hours: Sequence[int], since: int | None, day: int, now: datetime
+    found: Mapping[datetime, bool],
+    run_hours: Sequence[int],
+    since: int | None,
+    held_spans: Sequence[tuple[int, int]],
+    day: int,
+    now: datetime,
 ) -> DayCount:
-    """Count the runs that started on a local day, from `since` on, and can be published by now."""
+    """Count the runs that started on a local day, from `since` on, and can be published by now.
+
+    Runs in `held_spans` were removed, and are not expected.
+    """
     first, end = (datetime.fromtimestamp(local_moment(number), UTC) for number in (day, day + 1))
     midnight = first.replace(hour=0)
     starts = {midnight + timedelta(days=days, hours=hour) for days in (0, 1) for hour in run_hours}
+    starts = {
+        start for start in starts if not any(span[0] <= to_epoch(start) <= span[1] for span in held_spans)
+    }
     expected = {
         start
         for start in starts

@@ -100,6 +100,7 @@ SUBCOMMANDS = {
         "backend.cli.import_",
         "Import forecasts and observations from a file: all rows, or none.",
     ),
+    "data": Subcommand("backend.cli.data", "Remove wrong values and imports, and put them back."),
     "export": Subcommand(
         "backend.cli.export", "Export values, pairs and scores to a file, with a data dictionary."
     ),
@@ -119,6 +120,8 @@ READING_COMMANDS = frozenset(
             "sites near",
             "sites flags",
             "import replaced",
+            "data removed",
+            "data imports",
         ),
         *(
             f"export {what}"

@@ -97,6 +97,8 @@ class Part(NamedTuple, Generic[R]):
 class ImportKind(Protocol[B, R]):
     """The differences between forecasts and observations in an import."""
 
+    what: str
+    now: datetime
     key: tuple[str, ...]
     rest: tuple[str, ...]
     merge_same: bool
@@ -125,6 +127,7 @@ def _thousandths(value: float) -> int:
 class ForecastImport:
     """Import of forecasts for `sites`."""
 
+    what: str = "forecasts"
     key: tuple[str, ...] = ("model", "reference_time", "site", "valid_time", "parameter")
     rest: tuple[str, ...] = ("available_at", "stated", "value")
     merge_same = False
@@ -240,6 +243,7 @@ class ForecastImport:
 class ObservationImport:
     """Import of readings of `stations`."""
 
+    what: str = "observations"
     key: tuple[str, ...] = ("station", "time", "parameter")
     rest: tuple[str, ...] = ("averaging_minutes", "direction_resolution", "value")
 

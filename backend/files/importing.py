@@ -10,21 +10,25 @@ sorting), and batches are built one run, or BATCH readings, at a time.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import polars as pl
+import sqlalchemy as sa
 
 from backend.core.clock import require_utc
-from backend.core.records import Site
+from backend.core.records import Forecast, Site
 from backend.files.faults import MOST_NAMED, Fault, Faults, FileRefusedError
 from backend.files.import_kinds import B, ForecastImport, ImportKind, ObservationImport, Part, R
 from backend.files.rules import Piece
 from backend.files.sorting import Staging
 from backend.files.tables import Table
-from backend.storage.database import Database, from_epoch
+from backend.storage.database import Database, from_epoch, to_epoch
+from backend.storage.imported_files import newest_batch, note_import
+from backend.storage.removals import Held, held, refused_file
 from backend.storage.replaced import Measure, note_replaced
 
 OnRows = Callable[[str, int], None]
@@ -105,7 +109,12 @@ def _import(
     report_rows = on_rows or (lambda _what, _rows: None)
     with Staging(kind.key, kind.rest) as staging:
         rows, missing = _checked(table, staging, kind, report_rows)
+        with table.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
         with database.read() if dry_run else database.write() as connection:
+            _require_not_removed(connection, table, digest)
+            periods = held(connection)
+            newest = newest_batch(connection, kind.what)
             faults, new, replaced, collected = Faults(), 0, 0, 0
             for batch, parts in kind.batches(connection, staging.rows()):
                 new_parts = [part for part in parts if part.stored is None]
@@ -121,6 +130,7 @@ def _import(
                 collected += len(collected_parts)
                 if not replace:
                     faults.add(*_refused(changed))
+                faults.add(*_held(periods, parts))
                 # After the first fault the rest is only checked: the transaction will not be committed.
                 if not dry_run and not faults.count:
                     kind.store(connection, batch, [part.record for part in new_parts], "collect")
@@ -136,7 +146,45 @@ def _import(
                     report_rows("stored", len(parts))
             advice = ": --replace stores the values of the file, and keeps a record of the old ones"
             faults.raise_any(table.path, table.lines, advice)  # the error rolls the transaction back
+            if not dry_run:
+                note_import(
+                    connection,
+                    kind=kind.what,
+                    file=str(table.path),
+                    digest=digest,
+                    now=kind.now,
+                    after=newest,
+                )
         return Imported(rows, new, replaced, collected, missing)
+
+
+def _require_not_removed(connection: sa.Connection, table: Table, digest: bytes) -> None:
+    """Raise FileRefusedError for a file whose import was removed."""
+    removal = refused_file(connection, digest)
+    if removal is not None:
+        reason = f": {removal.reason}" if removal.reason else ""
+        raise FileRefusedError(
+            f"{table.path}: was imported, and removed at {removal.removed_at:%Y-%m-%d %H:%M} UTC"
+            f" (removal {removal.id}{reason}): meteo-score data restore {removal.id} puts it back, and"
+            f" data allow {removal.id} lets the file in again"
+        )
+
+
+def _held(periods: Held, parts: Sequence[Part[Any]]) -> tuple[list[Fault], int]:
+    """Return the faults of values of a period that a removal holds, as _refused() does."""
+    if not periods.models and not periods.stations:
+        return [], 0
+    numbers = [
+        periods.of_model(part.record.model, to_epoch(part.record.reference_time))
+        if isinstance(part.record, Forecast)
+        else periods.of_station(part.record.station, to_epoch(part.record.time))
+        for part in parts
+    ]
+    found = sorted((part.row, number) for part, number in zip(parts, numbers, strict=True) if number)
+    return [
+        (row, f"is of a period whose values were removed (removal {number}): see meteo-score data allow")
+        for row, number in found[:MOST_NAMED]
+    ], len(found)
 
 
 def _refused(parts: Sequence[Part[Any]]) -> tuple[list[Fault], int]:

@@ -14,6 +14,7 @@ from backend.storage.due import readings_changed
 from backend.storage.origins import by_row, mixed, origin_of, origins_of, stored_row, write_values
 from backend.storage.positions import note_positions
 from backend.storage.precedence import NEW, Mode, Origin, Row, merge
+from backend.storage.removals import held
 from backend.storage.rows import Key, ids_of, rows_by_key, value_columns
 from backend.storage.run_records import Claim
 
@@ -30,6 +31,14 @@ def store_observations(
     incoming = rows_by_key(
         (ids[record.station], record.time, record.parameter, record.value) for record in batch.records
     )
+    periods = held(connection)
+    if periods.stations:  # what the operator removed is not stored again
+        code_of = {number: code for code, number in ids.items()}
+        incoming = {
+            key: values
+            for key, values in incoming.items()
+            if periods.of_station(code_of[key[0]], key[1]) is None
+        }
     stored, origins = stored_readings(connection, incoming)
     changed, gained = merge(stored, incoming, origin_of(batch), origins, last_wins=True, mode=mode)
     if changed:

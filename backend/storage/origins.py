@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -22,6 +22,8 @@ ORIGINS: Mapping[sa.Table, sa.Table] = {
     t.forecast: t.forecast_origin,
     t.observation: t.observation_origin,
 }
+
+K = TypeVar("K", bound=tuple[int, ...])
 
 OtherBatches = dict[tuple[int, ...], dict[int, int]]
 """Key of a row -> number of a parameter -> batch of the value, if it is not the batch of the row."""
@@ -117,9 +119,9 @@ def _witnessed(source: str, route: str, *, published: bool) -> bool:
 def write_values(
     connection: sa.Connection,
     table: sa.Table,
-    rows: Mapping[Key, Row],
+    rows: Mapping[K, Row],
     id_of: Callable[[int], int],
-    before: Iterable[Key],
+    before: Iterable[K],
     of_run: tuple[int, ...] = (),
 ) -> None:
     """Write merged rows over the stored ones; `of_run` is the rest of the key, the same for all of them.

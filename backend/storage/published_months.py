@@ -14,6 +14,8 @@ from backend.storage.days import forecast_day_rows, insert_rows, observed_day_ro
 OF_MODEL, OF_STATION = 0, 1
 """The kinds of owners of a published month."""
 
+_OWNED = {OF_MODEL: (t.public_forecast_day, "model_id"), OF_STATION: (t.public_observed_day, "station_id")}
+
 
 def lock_site(connection: sa.Connection, site_id: int) -> None:
     """Let one process at a time publish a site: SQLite has one writer, PostgreSQL needs a row lock."""
@@ -46,7 +48,7 @@ def publish_forecast_month(
     connection: sa.Connection, site_id: int, month: int, model_id: int, new_days: Mapping[int, ForecastDays]
 ) -> None:
     """Replace a model's published days of a month, by view."""
-    _replace_month(connection, t.public_forecast_day, site_id, month, OF_MODEL, model_id)
+    withdraw_month(connection, site_id, month, OF_MODEL, model_id)
     rows = forecast_day_rows(site_id, new_days)
     insert_rows(connection, t.public_forecast_day, rows)
     if rows:
@@ -57,22 +59,22 @@ def publish_observed_month(
     connection: sa.Connection, site_id: int, month: int, station_id: int, new_days: ObservedDays
 ) -> None:
     """Replace a station's published days of a month."""
-    _replace_month(connection, t.public_observed_day, site_id, month, OF_STATION, station_id)
+    withdraw_month(connection, site_id, month, OF_STATION, station_id)
     rows = observed_day_rows(site_id, [new_days])
     insert_rows(connection, t.public_observed_day, rows)
     if rows:
         insert_rows(connection, t.public_month, [(site_id, month, OF_STATION, station_id)])
 
 
-def _replace_month(
-    connection: sa.Connection, table: sa.Table, site_id: int, month: int, kind: int, owner: int
-) -> None:
+def withdraw_month(connection: sa.Connection, site_id: int, month: int, kind: int, owner: int) -> None:
+    """Delete the published days of a model or a station (`kind`, `owner`) of a month."""
     days, column = month_days(month), t.public_month.c
+    table, column_of_owner = _OWNED[kind]
     connection.execute(
         sa.delete(table).where(
             table.c.site_id == site_id,
             table.c.day.between(days[0], days[-1]),
-            table.c["model_id" if kind == OF_MODEL else "station_id"] == owner,
+            table.c[column_of_owner] == owner,
         )
     )
     connection.execute(

@@ -47,6 +47,8 @@ def value_columns(table: sa.Table) -> list[sa.Column[Any]]:
 
 def write_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[int | None, ...]]) -> None:
     """Write rows of integers, in the order of the table's columns, over the stored rows with the same key."""
+    if not rows:
+        return
     insert = insert_into(connection, table)
     key = table.primary_key.columns
     new = {name: insert.excluded[name] for name in table.c.keys() if name not in key}  # noqa: SIM118

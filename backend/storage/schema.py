@@ -364,6 +364,62 @@ rejected = Table(
 Index("ix_rejected_collected_at", rejected.c.collected_at)
 Index("ix_rejected_job_run_id", rejected.c.job_run_id)
 
+# --- Imports, and values that the operator removed ---------------------------------------------------
+
+imported_file = Table(  # one row for each import; one writer at a time, so that its batches follow each other
+    "imported_file",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", SafeString, nullable=False),  # "forecasts" or "observations"
+    Column("file", SafeString, nullable=False),  # empty: imported before this table was there
+    Column("hash", LargeBinary),  # SHA-256 of the file; null: as above
+    Column("imported_at", BigInteger, nullable=False),
+    Column("first_batch", Integer, nullable=False),
+    Column("last_batch", Integer, nullable=False),  # both included
+    sqlite_autoincrement=True,
+)
+
+removal = (
+    Table(  # what was removed, by whom and why; its rows wait in removed_forecast or removed_observation
+        "removal",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("kind", SafeString, nullable=False),  # "model", "station" or "import"
+        Column("name", SafeString, nullable=False),  # the model, the code of the station, or the file
+        Column("imported_id", Integer),  # of an import
+        Column("first", BigInteger),  # starts of runs, or times of readings; null for an import
+        Column("last", BigInteger),  # both included
+        Column("removed_at", BigInteger, nullable=False),
+        Column("removed_by", SafeString, nullable=False),
+        Column("reason", SafeText, nullable=False),
+        Column("row_count", Integer, nullable=False),
+        Column("value_count", Integer, nullable=False),
+        Column("holds", Boolean, nullable=False),  # true: nothing of it is stored again
+        Column("restored_at", BigInteger),
+        Column("restored_by", SafeString),
+        Column("vacuumed_at", BigInteger),
+        sqlite_autoincrement=True,
+    )
+)
+
+
+def _removed(name: str, values: Table) -> Table:
+    """Return the table of removed rows: a row for each batch that a row of `values` had values of."""
+    key = [column.name for column in values.primary_key]
+    return Table(
+        name,
+        metadata,
+        Column("removal_id", Integer, primary_key=True, autoincrement=False),
+        *(Column(each, values.c[each].type, primary_key=True, autoincrement=False) for each in key),
+        Column("batch_id", Integer, primary_key=True, autoincrement=False),
+        *_values(),
+        sqlite_with_rowid=False,
+    )
+
+
+removed_forecast = _removed("removed_forecast", forecast)
+removed_observation = _removed("removed_observation", observation)
+
 # --- Score days: derived from the above, and computed again after each change -----------------------
 
 # A day is 25 hours from local midnight. Its values are 32-bit integers, little-endian, one row of hours per

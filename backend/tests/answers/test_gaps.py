@@ -17,6 +17,7 @@ from backend.core.local_time import day_number
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.past_days import Obtainable, obtainable
+from backend.storage.removals import Target, remove
 from backend.tests.support.served import NOW, SITES, fill, in_use, make_service, with_sources
 from backend.tests.support.worlds import (
     HandClock,
@@ -80,6 +81,25 @@ def test_runs_are_expected_from_the_first_that_starts_after_the_site_was_added(t
     assert counts(gaps) == [(14, site.id, 0, 2) for site in service.sites()], "those of 12 and 18 UTC"
     assert gaps.expected_runs == 6
     assert [gap.offer for gap in gaps.gaps] == [Obtainable(datetime(2026, 7, 16, 6, tzinfo=UTC))] * 3
+
+
+def test_what_was_removed_and_is_kept_out_is_no_gap(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    in_use(service)
+    fill(service)
+    day = datetime(2026, 7, 15, tzinfo=UTC)
+    first, last = day - timedelta(days=1), day + timedelta(hours=23)
+    with service.database.write() as connection:
+        for target in (
+            Target(kind="station", name="ffvl:901", first=first, last=last),
+            Target(kind="model", name="arome_0025", first=first, last=last),
+        ):
+            remove(connection, target, now=NOW, by="anna", reason="")
+    days_looked_at = date(2026, 7, 13), date(2026, 7, 15)
+    # Local days from 22:00 UTC: the first two hours of the 14th were not removed.
+    assert counts(found(service, *days_looked_at, "ffvl"))[1:] == [(14, "grand-pre", 0, 2)]
+    days = [gap.day.day for gap in found(service, *days_looked_at, "arome_0025").gaps]
+    assert days == [13, 13, 13], "three sites"
 
 
 def test_a_store_without_gaps_has_none(tmp_path: Path) -> None:

@@ -1,0 +1,244 @@
+"""Removed values count nowhere, come back as they were, and do not come back by themselves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from backend.core.errors import ConfigError, NotFoundError
+from backend.files.faults import FileRefusedError
+from backend.files.formats import forecast_table, observation_table
+from backend.files.importing import import_forecasts, import_observations
+from backend.scoring.days.update import update
+from backend.storage import schema as t
+from backend.storage.imported_files import imported_files
+from backend.storage.removals import Removal, Target, allow, removals, remove, restore, stored, vacuum
+from backend.storage.store import Store
+from backend.tests.support.stores import (
+    DIRECTION,
+    GUST,
+    NOW,
+    PASSY,
+    PLANFAIT,
+    RUN,
+    TEMPERATURE,
+    forecast,
+    forecasts,
+    observations,
+    open_store,
+    reading,
+)
+
+DAY = datetime(2026, 7, 15, tzinfo=UTC)
+END = DAY + timedelta(hours=23, minutes=59, seconds=59)
+AROME = Target(kind="model", name="arome_0025", first=DAY, last=END)
+BEACON = Target(kind="station", name="ffvl:2496", first=DAY, last=END)
+LATER = NOW + timedelta(hours=1)
+
+VALUES = (t.forecast, t.forecast_origin, t.observation, t.observation_origin, t.station, t.collected_part)
+DERIVED = (t.forecast_day, t.observed_day, t.doubted, t.sensor_day)
+
+
+@pytest.fixture
+def store(database_url: str) -> Store:
+    """A run whose rows have values of two routes, a second model, and readings of two stations."""
+    store = open_store(database_url)
+    hours = range(12)
+    store.add_forecasts(
+        forecasts(
+            *(forecast(20.0 + hour, hours=hour) for hour in hours), parts=("whole",), sites=("planfait",)
+        )
+    )
+    lesser = (forecast(30.0 + hour, GUST, hours=hour) for hour in hours[:6])
+    store.add_forecasts(forecasts(*lesser, rank=1))
+    store.add_forecasts(
+        forecasts(*(forecast(9.0, hours=hour, model="icon_d2") for hour in hours), model="icon_d2")
+    )
+    day_before = RUN - timedelta(days=1)
+    store.add_forecasts(forecasts(forecast(5.0, hours=30, run=day_before), run=day_before))
+    store.add_observations(observations(*(reading(12.0, minutes=10 * step) for step in range(30))))
+    store.add_observations(observations(reading(225.0, DIRECTION), reading(15.0, TEMPERATURE), rank=1))
+    store.add_observations(observations(reading(8.0, station="romma:241"), source="romma"))
+    update(store.database, NOW)
+    return store
+
+
+def contents(store: Store, *tables: sa.Table) -> dict[str, list[tuple[Any, ...]]]:
+    with store.database.read() as connection:
+        return {
+            table.name: [
+                tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))
+            ]
+            for table in tables
+        }
+
+
+def removed(store: Store, target: Target, **options: Any) -> Removal:
+    with store.database.write() as connection:
+        removal = remove(connection, target, now=LATER, by="anna", reason="a broken file", **options)
+    update(store.database, LATER)
+    return removal
+
+
+def restored(store: Store, number: int) -> Removal:
+    with store.database.write() as connection:
+        removal = restore(connection, number, now=LATER, by="ben")
+    update(store.database, LATER)
+    return removal
+
+
+def test_removed_runs_are_in_no_table_of_values_or_scores_and_come_back_as_they_were(store: Store) -> None:
+    before = contents(store, *VALUES, *DERIVED)
+    with store.database.read() as connection:
+        announced = stored(connection, AROME)
+        models = dict(map(tuple, connection.execute(sa.select(t.model.c.name, t.model.c.id))))
+    removal = removed(store, AROME)
+    assert (announced.rows, announced.values) == (12, 18)
+    # A row of two routes waits as two rows, one for each batch.
+    assert (removal.count.rows, removal.count.values) == (18, 18)
+    now = contents(store, *VALUES, *DERIVED)
+    of_model = [row for row in now["forecast"] if row[2] == models["arome_0025"]]
+    assert len(of_model) == 1, "the run of the day before"
+    assert now["forecast_origin"] == []
+    assert len([row for row in now["forecast"] if row[2] == models["icon_d2"]]) == 12
+    assert now["forecast_day"] != before["forecast_day"]
+    assert now["observation"] == before["observation"]
+    assert now["collected_part"] == before["collected_part"], "so that its runs are not asked for again"
+    assert restored(store, removal.id).waiting.values == 0
+    assert contents(store, *VALUES, *DERIVED) == before
+    assert contents(store, t.removed_forecast)["removed_forecast"] == []
+
+
+def test_removed_readings_come_back_as_they_were_and_the_newest_one_is_known(store: Store) -> None:
+    before = contents(store, *VALUES, *DERIVED)
+    removal = removed(store, BEACON)
+    now = contents(store, *VALUES, *DERIVED)
+    assert len(now["observation"]) == 1, "that of the other station"
+    assert now["observation_origin"] == []
+    newest = {row.code: row.newest for row in _rows(store, sa.select(t.station.c.code, t.station.c.newest))}
+    assert newest["ffvl:2496"] is None and newest["romma:241"] is not None
+    assert restored(store, removal.id).waiting.values == 0
+    assert contents(store, *VALUES, *DERIVED) == before
+
+
+def test_collections_do_not_bring_removed_values_back_unless_they_are_allowed(store: Store) -> None:
+    runs, readings = removed(store, AROME), removed(store, BEACON)
+    assert store.forecast_request((PLANFAIT, PASSY), NOW, DAY).collected
+    again = forecasts(*(forecast(20.0 + hour, hours=hour) for hour in range(12)), parts=("whole",))
+    assert store.add_forecasts(again) == 0
+    assert store.add_forecasts(again, repair=True) == 0, "a replay"
+    sent = observations(reading(12.0), reading(11.0, station="romma:77"))
+    assert store.add_observations(sent) == 1, "that of another station"
+    with store.database.write() as connection:
+        for removal in (runs, readings):
+            assert allow(connection, removal.id).holds is False
+    assert not store.forecast_request((PLANFAIT, PASSY), NOW, DAY).collected, "its part is asked for again"
+    assert store.add_forecasts(again) == 12
+    assert store.add_observations(sent) == 1
+
+
+def test_what_is_stored_in_the_place_of_a_removed_value_stays(store: Store) -> None:
+    removal = removed(store, AROME, again=True)
+    assert not removal.holds
+    store.add_forecasts(forecasts(forecast(77.0, hours=3), rank=0, route="better"))
+    back = restored(store, removal.id)
+    assert (back.count.values, back.waiting.values) == (18, 1)
+    (row,) = _rows(
+        store,
+        sa.select(t.forecast.c.wind_speed, t.forecast.c.wind_gust).where(t.forecast.c.wind_speed == 77_000),
+    )
+    assert row.wind_gust == 33_000, "a parameter without a value gets the removed one"
+    with pytest.raises(ConfigError, match="was restored"):
+        restored(store, removal.id)
+
+
+def test_vacuumed_values_are_gone_and_what_is_held_stays_out(store: Store) -> None:
+    removal = removed(store, AROME)
+    with store.database.write() as connection:
+        young = vacuum(connection, now=LATER + timedelta(days=29), older_than=timedelta(days=30))
+        assert young == []
+        (old,) = vacuum(connection, now=LATER + timedelta(days=30), older_than=timedelta(days=30))
+    assert (old.id, old.waiting.values) == (removal.id, 18)
+    with pytest.raises(ConfigError, match="was vacuumed"):
+        restored(store, removal.id)
+    assert store.add_forecasts(forecasts(forecast(20.0))) == 0
+    with store.database.read() as connection:
+        (record,) = removals(connection)
+    assert (record.removed_by, record.reason, record.holds) == ("anna", "a broken file", True)
+
+
+def test_what_is_not_stored_is_not_removed(store: Store) -> None:
+    for target, message in (
+        (Target(kind="model", name="arome", first=DAY, last=END), "there is no model 'arome'"),
+        (Target(kind="station", name="romma:77", first=DAY, last=END), "there is no station"),
+        (Target(kind="model", name="icon_d2", first=DAY - timedelta(9), last=DAY), "nothing of the runs"),
+        (Target(kind="import", name="", imported=7), "there is no import 7"),
+    ):
+        with pytest.raises(NotFoundError, match=message):
+            removed(store, target)
+    with store.database.read() as connection:
+        assert removals(connection) == []
+
+
+# --- Imports -----------------------------------------------------------------------------------------
+
+
+def imported(store: Store, folder: Path, *rows: str, name: str = "values.csv") -> int:
+    """Import forecasts and return the number of the import."""
+    path = folder / name
+    path.write_text("model,site,parameter,reference_time,valid_time,value\n" + "\n".join(rows) + "\n")
+    import_forecasts(store.database, forecast_table(path), (PLANFAIT, PASSY), NOW)
+    with store.database.read() as connection:
+        return imported_files(connection)[0].id
+
+
+GUST_ROW = "icon_d2,planfait,wind_gust,2026-07-15T06:00:00Z,2026-07-15T09:00:00Z,41"
+OWN_ROW = "icon_d2,passy,wind_gust,2026-07-15T06:00:00Z,2026-07-15T09:00:00Z,42"
+
+
+def test_an_import_is_removed_without_the_collected_values_beside_it(store: Store, tmp_path: Path) -> None:
+    before = contents(store, *VALUES, *DERIVED)
+    number = imported(store, tmp_path, GUST_ROW, OWN_ROW)
+    update(store.database, LATER)
+    after = contents(store, *VALUES, *DERIVED)
+    assert after != before
+    removal = removed(store, Target(kind="import", name="", imported=number))
+    assert (removal.count.values, removal.target.name) == (2, str(tmp_path / "values.csv"))
+    assert contents(store, *VALUES, *DERIVED) == before
+    with pytest.raises(FileRefusedError, match=f"removal {removal.id}: a broken file"):
+        imported(store, tmp_path, GUST_ROW, OWN_ROW, name="the_same_under_another_name.csv")
+    assert restored(store, removal.id).waiting.values == 0
+    assert contents(store, *VALUES, *DERIVED) == after
+
+
+def test_a_corrected_file_can_be_imported_at_once_and_the_removed_one_when_allowed(
+    store: Store, tmp_path: Path
+) -> None:
+    wrong = imported(store, tmp_path, OWN_ROW)
+    removal = removed(store, Target(kind="import", name="", imported=wrong))
+    right = imported(store, tmp_path, OWN_ROW.replace(",42", ",24"), name="right.csv")
+    assert right != wrong
+    removed(store, Target(kind="import", name="", imported=right), again=True)
+    with store.database.write() as connection:
+        allow(connection, removal.id)
+    assert imported(store, tmp_path, OWN_ROW, name="again.csv") > right
+
+
+def test_an_import_into_a_held_period_is_refused_with_its_line(store: Store, tmp_path: Path) -> None:
+    removal = removed(store, Target(kind="model", name="icon_d2", first=DAY, last=END))
+    with pytest.raises(FileRefusedError, match=rf"line 2: .*\(removal {removal.id}\)"):
+        imported(store, tmp_path, GUST_ROW)
+    beacon = removed(store, BEACON)
+    path = tmp_path / "readings.csv"
+    path.write_text("station,parameter,time,value\nffvl:2496,wind_speed,2026-07-15T09:00:00Z,41\n")
+    with pytest.raises(FileRefusedError, match=rf"\(removal {beacon.id}\)"):
+        import_observations(store.database, observation_table(path), ["ffvl:2496"], NOW)
+
+
+def _rows(store: Store, query: sa.Select[Any]) -> list[Any]:
+    with store.database.read() as connection:
+        return list(connection.execute(query))
