@@ -54,6 +54,9 @@ Without a session, the operator's pages only redirect; a form would hold a turn 
 """
 
 
+_Key = tuple[str, str, str]
+
+
 class RequestCounts:
     """Requests and wrong admin tokens of each client in the last minute."""
 
@@ -127,7 +130,8 @@ class Admission:
         self._waiting = 0
         self._working = 0
         self._cached = cached
-        self._outdated: dict[tuple[str, bytes, bytes], Scope] = {}
+        self._computed: dict[_Key, asyncio.Future[None]] = {}
+        self._outdated: dict[_Key, Scope] = {}
         self._renewal: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,14 +166,33 @@ class Admission:
             if cached.outdated:
                 self._renew_later(request)
             await cached.response(scope, receive, send)
+        elif request.method == "GET" and not path.startswith("/api/"):
+            await self._once(request, receive, send)
         else:
             await self._in_turn(request, receive, send)
 
+    async def _once(self, request: Request, receive: Receive, send: Send) -> None:
+        """Compute a page for all who ask for it at the same time: the first takes a turn, the others wait."""
+        key = _key(request)
+        if (first := self._computed.get(key)) is not None:
+            await asyncio.wait([first])
+            if (cached := self._cached(request, busy=True)) is not None:
+                if cached.outdated:
+                    self._renew_later(request)
+                await cached.response(request.scope, receive, send)
+            else:  # an answer that is not kept, such as an error
+                await self._in_turn(request, receive, send)
+            return
+        done = self._computed[key] = asyncio.get_running_loop().create_future()
+        try:
+            await self._in_turn(request, receive, send)
+        finally:
+            del self._computed[key]
+            done.set_result(None)
+
     def _renew_later(self, request: Request) -> None:
         """Have an outdated answer computed, in its turn after those before it: they use one turn together."""
-        scope = request.scope
-        language = request.headers.get("accept-language", "").encode("latin-1")
-        self._outdated.setdefault((scope["path"], scope["query_string"], language), {**scope})
+        self._outdated.setdefault(_key(request), {**request.scope})
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renew(), name="renew outdated answers")
 
@@ -220,6 +243,11 @@ class Admission:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         refusal = problem_response(request, 503, detail, headers=headers)
         await self._shown(request, refusal)(request.scope, receive, send)
+
+
+def _key(request: Request) -> _Key:
+    """Return what an answer to everyone depends on: address, query and language."""
+    return request.url.path, request.url.query, request.headers.get("accept-language", "")
 
 
 def client_of(scope: Scope) -> str:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from backend.api.admission import AT_ONCE, Admission, client_of
+from backend.api.admission import AT_ONCE, Admission, CachedAnswer, client_of
 from backend.api.connections import MOST_REQUEST_BYTES
 from backend.api.tokens import Tokens
 from backend.core.config import Settings
@@ -133,6 +135,35 @@ async def test_only_a_few_requests_for_values_are_in_progress_at_a_time(path: st
     refused = next(answer for answer in answers if answer.status_code == 503)
     assert refused.headers["retry-after"] == "10"
     assert most == 3, "two values and the status"
+
+
+async def test_a_page_is_computed_once_for_all_who_ask_at_the_same_time(tmp_path: Path) -> None:
+    computed: list[str] = []
+    go = asyncio.Event()
+
+    async def slow(scope: Scope, _receive: Receive, send: Send) -> None:
+        await go.wait()
+        computed.append(scope["path"])
+        await PlainTextResponse("computed")(scope, _receive, send)
+
+    def kept(request: Request, *, busy: bool) -> CachedAnswer | None:
+        known = request.url.path in computed and request.url.path != "/not-kept"
+        return CachedAnswer(PlainTextResponse("kept"), outdated=False) if known else None
+
+    settings = Settings.load(rate_limit_per_minute=0)
+    bound = Admission(slow, settings, tokens_of(tmp_path, settings), cached=kept, at_once=1, most_waiting=2)
+    transport = httpx2.ASGITransport(bound)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://meteo.example") as client:
+        asked = [asyncio.create_task(client.get("/sites/a")) for _ in range(20)]
+        asked += [asyncio.create_task(client.get("/not-kept")) for _ in range(2)]
+        await asyncio.sleep(0)
+        go.set()
+        answers = [await task for task in asked]
+    assert {answer.status_code for answer in answers} == {200}, (
+        "only the first of a page needs a place to wait"
+    )
+    assert computed == ["/sites/a", "/not-kept", "/not-kept"]
+    assert sorted(answer.text for answer in answers) == ["computed"] * 3 + ["kept"] * 19
 
 
 async def test_the_turns_are_free_while_the_body_of_a_form_is_awaited(tmp_path: Path) -> None:
