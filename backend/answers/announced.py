@@ -131,6 +131,7 @@ def announced_days(
     for value in store.announced_values(
         service.database,
         [site.id for site in sites],
+        # On the day on which the clocks go forward, two hours of the clock are the same moment.
         sorted(set(time_of.values())),
         now,
         models_withheld=withheld.models,

@@ -124,6 +124,7 @@ def count_received(service: ServiceParts, sites: Sequence[Site], days: range) ->
     runs = queries.received_runs({site.id for site in sites}, start, now)
     with service.database.read() as connection:
         periods = held(connection)
+    # Where a model has no forecasts none is expected: such a site would be a gap that nothing fills.
     outside = {(one.site, one.model) for one in service.store.outside(now)}
     counts: list[SourceCounts] = []
     for source in service.sources.of(OBSERVATIONS):
@@ -251,6 +252,7 @@ def _hours(
         due = sorted(received.union(due))
         expected = len(due)
     missing = [hour for hour in due if hour not in received]
+    # A manual collection in an hour without a slot may receive more than is expected.
     count = min(len(received), expected)
     return DayCount(
         day, count, expected, last_missing=from_epoch(missing[-1]) if missing and count < expected else None

@@ -293,6 +293,7 @@ def series_answer(service: ReadingParts, question: Question, withheld: Withholdi
         if used
     }
     left_out: dict[str, WithheldSource] = {}
+    # A source with several models is named once.
     for name in sample.forecasts:
         left_out |= {source.source: source for source in withheld.of_models(name)}
     left_out |= {source.source: source for source in withheld.of_stations([*sample.reference_days])}

@@ -88,6 +88,7 @@ def forecast_answer(
         chance_of_the_day = day_chance(
             rows, {} if history is None else {each: history.errors(each) for each in WINDS}, limits
         )
+        # A card always has wind and gust: the reason stands where a value is missing.
         for parameter in WINDS:
             found.setdefault(parameter, _without_values(parameter, ForecastState.NO_MODEL))
     else:
@@ -105,6 +106,8 @@ def forecast_answer(
     reference = site.reference_on(day)
     described = described_stations(service.database, [] if station is None else [station])
     models = {each.best for each in found.values() if each.best}
+    # Licences ask for the name of each model that went into a value, also of those without a line of their
+    # own.
     models |= {run.model for each in found.values() if each.record for run in each.record.inputs}
     return ForecastAnswer(
         site=site.id,

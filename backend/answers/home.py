@@ -162,6 +162,7 @@ def home_answer(service: ServiceParts, question: HomeQuestion, withheld: Withhol
     shown = found[(page - 1) * SITES_A_PAGE : page * SITES_A_PAGE]
     announced = announced_days(service, [site for site, _ in shown], day, withheld, hours=HOURS)
     view = view_of(0 if question.is_today else 1, now)
+    # Only of the shown page: a record takes tens of milliseconds, and there may be a thousand sites.
     judgements = judged_sites(
         service,
         [site for site, _ in shown],
@@ -188,6 +189,7 @@ def home_answer(service: ServiceParts, question: HomeQuestion, withheld: Withhol
     used = {each.model for row in rows if row.trust for each in (row.trust.wind, row.trust.gust) if each}
     newest: dict[str, AnnouncedModel] = {}
     for model in (model for each in announced.values() for model in each.models if model.model in used):
+        # The sites of a page may have different runs of a model: the page names the newest.
         newest[model.model] = max(newest.get(model.model, model), model, key=lambda each: each.newest_run)
     return HomeAnswer(
         day=day,
@@ -242,6 +244,7 @@ def _found(
         }
         return [(site, kilometres[site.id]) for site in sorted(listed, key=lambda site: kilometres[site.id])]
     if question.search or not own:
+        # By the plain text: in the order of code points "Évian" and "aravis" come after "Zermatt".
         listed.sort(key=lambda site: plain_text(site.name))
     return [(site, None) for site in listed]
 
@@ -356,6 +359,7 @@ def _hours(question: HomeQuestion, announced: AnnouncedDay, trust: Trust) -> lis
     ) -> tuple[float, float | None]:
         """Return how far a value is above its limit, and the average error of its model, if known (km/h)."""
         if value is None:
+            # A missing value is on neither side, so it can be neither over a limit nor close to it.
             return -math.inf, None
         return value.value - limit, None if model is None else model.average_error
 

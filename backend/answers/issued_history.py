@@ -144,6 +144,7 @@ def issued_history(
 
     Those that were issued for another station do not count. None without any. Raises StoreUnavailableError.
     """
+    # `load` refuses a station that the site does not list any more.
     if station not in site.stations:
         return None
     first = last - WINDOW + 1

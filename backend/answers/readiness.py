@@ -125,6 +125,7 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
         store = "damaged"
     except StoreUnavailableError:
         store = "unreachable"
+    # Read after the queries: they may be what finds the damage.
     damage = service.database.damage
     places = {  # a full disk under any of them stops a part of the service
         "the store": service.database.path,

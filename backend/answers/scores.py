@@ -90,6 +90,7 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
         details = public_headline(details)
     # The sentence needs the exact verdict to explain why the rounded one has no winner.
     sentences = _sentences(question, exact, details)
+    # From the exact verdict: rounded numbers of pairs may be equal where the exact ones differ.
     on_common = _on_common_sample(exact)
     # Without a ranking, the difference of the first two models would be read as one.
     duel = verdict.duel if verdict.finding.ranks else None
@@ -187,6 +188,7 @@ def comparison_answer(service: ReadingParts, question: Question, withheld: Withh
     exact = verdict = card.verdict(question.quantity)
     duels = card.duels(question.quantity)
     on_common = _on_common_sample(exact)
+    # Before the numbers of pairs are rounded for the public.
     largest = max((duel.n_pairs for duel in duels), default=0)
     if question.public:
         verdict = public_verdict(exact)
@@ -269,6 +271,7 @@ def _groups(
             }
             for name, groups in of_model.items()
         }
+    # All models have the same groups, empty ones too, so those of the first serve for all.
     names = next(iter(of_model.values()), {})
     return [
         Group(
@@ -437,6 +440,7 @@ def duel_entry(duel: PairOfModels, quantity: Quantity, *, public: bool) -> Duel:
         score_b=duel.score_b if shown else None,
         difference=comparison.difference if shown else None,
         interval=ends(test.interval) if shown and test is not None else None,
+        # A test statistic has more digits than the rounded difference, and would undo its rounding.
         test=StudentTest.model_validate(test) if shown and not public and test is not None else None,
         outcome=comparison.outcome if duel.size.may_rank and quantity.is_ranked else None,
     )

@@ -154,6 +154,7 @@ def _observed_rises(
         return [None] * len(counts)
     there = readings.values[:, SPEED] != ABSENT
     averaging = np.where(readings.averaging > 0, readings.averaging, USUAL_AVERAGING.value)
+    # A mean that ends at its stamp describes the middle of its period: 30 s for each minute of averaging.
     middle = (readings.time - averaging * 30)[there]
     order = np.argsort(middle, kind="stable")
     times, speeds = smoothed(middle[order], readings.values[there, SPEED][order] / SCALE)
@@ -163,6 +164,7 @@ def _observed_rises(
             rises.append(None)
             continue
         begins, ends = _window(day)
+        # + 1: a reading at the last moment of the window belongs to it.
         low, high = np.searchsorted(times, [begins, ends + 1])
         rises.append(first_rise(times[low:high], speeds[low:high], limit, (begins, ends), READINGS_GAP))
     return rises

@@ -146,6 +146,7 @@ def _forecast(
     past = _past_days(load(service, question), names, quantity.parameter, view)
     clock = clock_hours(announced.day, 1)[0]
     of_target = np.stack([coming[name][np.clip(clock, 0, None)] for name in names])
+    # The coming day has no readings, so the replay issues it and learns nothing from it.
     none_yet = np.full(HOURS_A_DAY, np.nan)
     target = _day(of_target, none_yet, clock, day_number(announced.day), view)
     *replayed, (issued, state) = replay([*past, target], State.fresh(1, len(names)), WIND)

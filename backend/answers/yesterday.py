@@ -122,6 +122,7 @@ def yesterday_answer(
     yesterday = date_of(today - 1)
     chosen = yesterday if day is None else day
     season, season_first = season_of(yesterday)
+    # One sample serves both, and early in a season the strip reaches further back.
     first = min(today - STRIP_DAYS, day_number(season_first))
     code = shown_station(site, yesterday, withheld)
     recent = _public_sample(service, site, withheld, code, first, today - 1)
@@ -130,6 +131,8 @@ def yesterday_answer(
         service, site, withheld, code, number, number
     )  # fmt: skip
     in_season = _misses(recent, day_number(season_first))
+    # The station of yesterday and not of the chosen day: the strip and the misses are about the days up to
+    # it.
     reference = site.reference_on(yesterday)
     return YesterdayAnswer(
         site=site.id,
@@ -251,6 +254,7 @@ def _misses(sample: Sample, first: int) -> list[Miss]:
         sizes: Integers = np.where(of_quantity.pairs(model), np.abs(of_quantity.errors(model)), -1)
         for row, column in enumerate(sizes.argmax(axis=1).tolist()):
             found = int(sizes[row, column]), model, column
+            # -1: the model has no pair on this day.
             if found[0] >= 0 and sample.span.first + row >= first:
                 of_day[row] = max(of_day.get(row, found), found)
     return [

@@ -38,6 +38,7 @@ def backup(
     `meteo-score restore` restores the file. Exit 1 if the backup failed.
     """
     used = opened(context)
+    # Whole seconds, as in the name of the file, so that name and manifest agree.
     now = utc_now().replace(microsecond=0)
     folder = keep is not None or target.is_dir()
     if keep is not None and target.exists() and not target.is_dir():

@@ -389,6 +389,7 @@ def _add(services: Services, new: Sequence[Located]) -> str:
     site_list, store = _site_list(services), services.store()
     sites = [entry.site for entry in new]
     check_series([*site_list.entries(), *new])
+    # Also against the store: data stay when a site is removed, and a new one must not take them over.
     check_positions(sites, store.sites())
     named = dict.fromkeys(station for site in sites for station in site.stations)
     seen = {station.id: station for station in store.stations()}

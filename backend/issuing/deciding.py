@@ -51,6 +51,7 @@ def decided(
     if evidence is None:
         return None
     now = gate.decide(before, evidence, today, with_crps=not RULES[question.parameter].circular)
+    # Of all sites together: what a site with few days is expected to gain before its own days show it.
     gain = over_days(evidence.best_error - evidence.error)
     vetoes = {}
     for index, site in enumerate(sites):
@@ -104,6 +105,8 @@ def _evidence(
     number = {site: index for index, site in enumerate(sites)}
     found = False
     for row in rows:
+        # Of the station that the row was issued for: after a change, the new one's readings prove nothing of
+        # it.
         observed = readings.get((row.site, row.hours.station, row.day))
         if observed is None:
             continue

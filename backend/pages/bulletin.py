@@ -169,6 +169,7 @@ class Bulletin:
             if not row.hours:
                 text = words.gettext("no public forecast")
                 picture.text(lefts[0], top + 38, text, 34, color="var(--quiet)")
+            # Not strict: a site without a forecast has no hours.
             for left, each in zip(lefts, row.hours, strict=False):
                 draw_hour(picture, page, each, left, top, _CELL_WIDTH, _ROW_HEIGHT - 10)
         foot = words.gettext("Bold: mean wind. Beside it: gust.")
@@ -208,6 +209,7 @@ class Bulletin:
         item = etree.SubElement(channel, "item")
         add(item, "title", self.title)
         add(item, "link", address)
+        # By the day: a reader of feeds shows an item again only when its guid is new.
         add(item, "guid", f"{address}#{home.day.isoformat()}", isPermaLink="false")
         add(item, "pubDate", format_datetime(self.published()))
         add(item, "description", self.text())

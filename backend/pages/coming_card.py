@@ -33,6 +33,7 @@ def chosen_day(page: Page, day: date | None) -> date:
     last = today + timedelta(days=len(VIEWS) - 1)
     if day is not None and day > last:
         raise InvalidDaysError(f"{day}: what is announced is shown up to {last}, the day after tomorrow")
+    # A link to a past day, as from an old message, opens the next flying day instead.
     if day is not None and day >= today:
         return day
     return today if is_about_today(page.now) else today + timedelta(days=1)
@@ -181,6 +182,7 @@ class ComingCard:
         }
         return [
             (entry, ", ".join(self.page.speed(value) for value in by_model[entry.model]))
+            # One run alone shows no change.
             for entry in key_of({model for model, values in by_model.items() if len(values) > 1})
         ]
 
@@ -194,6 +196,7 @@ class ComingCard:
         if reading.interval is None:
             text = words.gettext("Not enough data yet for its bias here (%(period)s).")
             ends = (0.0, 0.0)
+        # An interval with 0 in it has no sign, so the sentence must have none either.
         elif low <= 0 <= high:
             text = words.gettext("It has no steady bias here (%(period)s).")
             ends = (0.0, 0.0)

@@ -105,6 +105,7 @@ class BiasWords:
             return words.gettext("%(when)s %(model)s: not enough data for a bias.") % names
         if tendency == "no steady bias":
             return words.gettext("%(when)s %(model)s has no steady bias.") % names
+        # The sentence has the side in words, so its sizes are without a sign, the smaller one first.
         low, high = sorted((abs(interval.low), abs(interval.high)))
         values = names | {
             "size": self.words.amount(abs(bias)),
@@ -153,6 +154,7 @@ def bias_detail(page: Page, site: Site) -> Mapping[str, Any]:
     answer = bias_answer(page.service, public, withheld)
     models = [model for model in answer.models if model.n_pairs]
     others = None if of_all is None else bias_answer(page.service, of_all, withheld)
+    # Withheld models come from the second answer, in which they are rounded; the others are exact.
     if others is not None:
         models += [model for model in others.models if model.model in withheld.models and model.n_pairs]
     behind = detail.words.behind(

@@ -170,8 +170,10 @@ class HourWords:
             error = cell.mean_error
             text, strength = TOO_FEW, 0.0
             if error is not None:
+                # + 0 turns -0.0 into 0, which has no sign.
                 shown = round(self.words.shown(error)) + 0
                 text = f"{'+' if shown > 0 else ''}{language.number(shown)}"
+                # An error without a steady sign stays white: a colour would show a side that it may not have.
                 strength = abs(error) / max(known) if cell.is_steady else 0.0
             colour = "var(--too-much)" if (error or 0) > 0 else "var(--too-little)"
             squares[cell.hour, rows[cell.month]] = Square(text, colour, strength)

@@ -142,6 +142,7 @@ def language(code: str) -> Language:
     locale = Locale.parse("en_GB" if code == "en" else code)
     if code == "en":
         return Language(code, locale, gettext.NullTranslations())
+    # One catalogue of all parts: the templates do not know which part has their text.
     whole = Catalog(locale=code)
     for file in sorted((LOCALES / code).glob("*.po")):
         with file.open("rb") as opened:

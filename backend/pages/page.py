@@ -138,6 +138,7 @@ class Page:
         cache = cast(AnswerCache, self.request.app.state.answer_cache)
 
         def compressed() -> bytes:
+            # mtime=0: the same page must have the same bytes at any time.
             return gzip.compress(self.render(template, **values()).encode(), 6, mtime=0)
 
         body = cache.get_or_compute(f"page {headers['ETag']}", compressed)

@@ -92,6 +92,7 @@ class PastDayCard:
             models=models,
             observed=observed,
             gusts={
+                # Some beacons send a gust below the mean wind, and a band must not be upside down.
                 hour.hour: (unit.of(hour.observation), max(unit.of(hour.gust), unit.of(hour.observation)))
                 for hour in hours
                 if hour.observation is not None and hour.gust is not None
@@ -121,6 +122,7 @@ class PastDayCard:
         kind: Kind
         if not judged:
             mark, kind = "nothing", "off"
+        # First of all: a surprise is dangerous, however many other models were right.
         elif any(model.judgement is Judgement.BAD_SURPRISE for model in judged):
             mark, kind = "surprise", "bad"
         elif len(right) == len(judged):

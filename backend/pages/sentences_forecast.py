@@ -126,6 +126,7 @@ class ForecastWords:
         if held.low is None or held.high is None:
             return f"{text}."
         ends = words.gettext("between %(low)s and %(high)s") % {
+            # An interval of means of few days can end below 0 or above 1, where no share can be.
             "low": words.percent(max(held.low, 0.0)),
             "high": words.percent(min(held.high, 1.0)),
         }
@@ -234,6 +235,7 @@ class ForecastWords:
             "site_no_gain": words.gettext("here it was not better than the best model"),
             "site_under_covers": words.gettext("its ranges held here for %(share)s of the hours only"),
         }
+        # The record keeps the codes of all versions of the method.
         if finding.code not in texts:
             return finding.code.replace("_", " ")
         return texts[finding.code] % {
