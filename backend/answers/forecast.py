@@ -42,6 +42,7 @@ from backend.core.local_time import date_of, day_number, local_day, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site, Station, network_of
 from backend.forecast.cells import from_cells
+from backend.forecast.directions import LEAST_SPEED
 from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS
 from backend.scoring.grid import SCALE, clock_hours
 from backend.scoring.names import model_name
@@ -91,6 +92,10 @@ def forecast_answer(
         # A card always has wind and gust: the reason stands where a value is missing.
         for parameter in WINDS:
             found.setdefault(parameter, _without_values(parameter, ForecastState.NO_MODEL))
+        if Parameter.WIND_DIRECTION in found:
+            found[Parameter.WIND_DIRECTION] = _in_wind(
+                found[Parameter.WIND_DIRECTION], found[Parameter.WIND_SPEED]
+            )
     else:
         reachable = 0 <= ahead < 3 and view in (None, view_of(ahead, now))
         shown_view = view or (view_of(ahead, now) if reachable else DECISION_VIEWS[2])
@@ -225,6 +230,18 @@ def _hours_of_row(
             )
         )
     return hours
+
+
+def _in_wind(direction: ParameterForecast, speed: ParameterForecast) -> ParameterForecast:
+    """Return the directions of the hours with wind: of less, nothing was learned."""
+    strong = {hour.valid_time for hour in speed.hours if hour.shown is not None and hour.shown >= LEAST_SPEED}
+    hours = [
+        hour
+        if hour.valid_time in strong
+        else ForecastHour(hour=hour.hour, valid_time=hour.valid_time, value=None)
+        for hour in direction.hours
+    ]
+    return direction.model_copy(update={"hours": hours})
 
 
 def _of_trial(of: TrialForecast, day: date, announced: Sequence[AnnouncedModel]) -> ParameterForecast:

@@ -42,7 +42,8 @@ class ForecastState(StrEnum):
 class ForecastHour(ApiModel):
     """An hour of the local day, in the parameter's unit (km/h, degrees, °C); null where there is none.
 
-    The quantiles of a direction are signed differences from `value`, in degrees.
+    The quantiles of a direction are signed differences from `value`, in degrees. There is no direction with
+    less than 10.8 km/h of mean wind, and where the models contradict each other.
     """
 
     hour: int = Field(description="o'clock of the local day")

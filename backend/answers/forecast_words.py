@@ -9,6 +9,7 @@ from backend.answers.issued_history import DayChance
 from backend.answers.trial_forecast import TrialState
 from backend.core.issued import GateReason, GateState
 from backend.core.parameters import Parameter
+from backend.forecast.directions import LEAST_SPEED
 from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS, Reason
 
 _WITH_FIGURES = {
@@ -82,6 +83,8 @@ def share_words(share: float) -> str:
 def parameter_words(of: ParameterForecast) -> str:
     """Return the state of a parameter, and how its intervals held or would have held."""
     text = of.reason
+    if of.parameter is Parameter.WIND_DIRECTION:
+        text += f" There is none with less than {LEAST_SPEED:g} km/h, and where models contradict each other."
     if of.held is not None:
         text += f" Such intervals held here for {share_words(of.held.share)} of {of.held.n_hours} hours on"
         text += f" {of.held.n_days} days"

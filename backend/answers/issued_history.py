@@ -25,10 +25,12 @@ from backend.core.local_time import HOUR, date_of, day_number, local_day, local_
 from backend.core.parameters import Parameter
 from backend.core.records import Site, network_of
 from backend.forecast.cells import CLASSES, PLACES, Bools, Floats, to_cells
+from backend.forecast.directions import in_wind
 from backend.forecast.gate import GATED_DAYS
 from backend.forecast.interval import WINDOW, chance_of_day, chance_of_hour
 from backend.forecast.verification import DayMean, over_days
 from backend.scoring.grid import CLOCK, SCALE, Hours, Integers, clock_hours, present
+from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DECISION_VIEWS, DecisionView
 from backend.storage.database import Database
 from backend.storage.issued import issued_forecasts
@@ -122,6 +124,18 @@ def in_units(values: Sequence[int | None]) -> Floats:
     return np.array(values, np.float64) / SCALE
 
 
+def measured_in_units(sample: Sample, parameter: Parameter) -> Floats:
+    """Return what was measured, (days, 25), in the unit, NaN where missing; directions in wind only."""
+
+    def units(of: Parameter) -> Floats:
+        measured = sample.measured[of]
+        return np.where(present(measured), measured / SCALE, np.nan)
+
+    if parameter is Parameter.WIND_DIRECTION:
+        return in_wind(units(parameter), units(Parameter.WIND_SPEED))
+    return units(parameter)
+
+
 def is_public(forecast: IssuedForecast, withheld: Withholding) -> bool:
     """Return whether a forecast has no trace of what is withheld now: it may have been public when issued."""
     hours = forecast.hours
@@ -172,10 +186,7 @@ def issued_history(
         if hours.quantiles:
             parts["low"][row.parameter][place] = in_units(hours.quantiles[0])
             parts["high"][row.parameter][place] = in_units(hours.quantiles[-1])
-    parts["observed"] = {
-        parameter: np.where(present(measured), measured / SCALE, np.nan)
-        for parameter, measured in sample.measured.items()
-    }
+    parts["observed"] = {parameter: measured_in_units(sample, parameter) for parameter in Parameter}
     stacked = np.array([[of[parameter] for parameter in Parameter] for of in parts.values()])
     cells = cells_of_days(stacked, sample.clock)  # in one call: it looks for the days with other clocks
     return IssuedHistory(

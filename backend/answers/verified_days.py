@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.answers.issued_history import cells_of_days, columns_of, in_units, is_public
+from backend.answers.issued_history import cells_of_days, columns_of, in_units, is_public, measured_in_units
 from backend.answers.question import load, make_question
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding
@@ -106,6 +106,7 @@ def _of_parameter(
     quantiles, best_quantiles = (np.full((len(LEVELS), *shape), np.nan) for _ in range(2))
     station = np.full(shape[0], -1)
     samples = list({id(sample): sample for _, sample in days.values()}.values())
+    measured = [measured_in_units(sample, parameter) for sample in samples]
     of_yesterday = [sample.reference("yesterday", parameter, ()) for sample in samples]
     for day, (row, sample) in days.items():
         index, hours = day - begin, row.hours
@@ -117,7 +118,7 @@ def _of_parameter(
             for level, stored in enumerate(of_levels):
                 target[level, index, columns] = in_units(stored)
         station[index] = next(number for number, each in enumerate(samples) if each is sample)
-        observed[index] = _in_units(sample.measured[parameter][index])
+        observed[index] = measured[station[index]][index]
         yesterday[index] = _in_units(of_yesterday[station[index]][index])
     circular = parameter is Parameter.WIND_DIRECTION
 

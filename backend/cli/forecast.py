@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, cast
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.answers.forecast import forecast_answer
-from backend.answers.forecast_shapes import ForecastAnswer, ForecastHour, ForecastState
+from backend.answers.forecast_shapes import ForecastAnswer, ForecastHour, ForecastState, ParameterForecast
 from backend.answers.forecast_words import day_words, parameter_words, record_words, share_words
 from backend.answers.service import ReadingParts
 from backend.answers.sites import require_site
@@ -79,6 +80,8 @@ def forecast(
         console.print(_table(answer), soft_wrap=False)
     for name, each in zip(("Mean wind", "Gust"), answer.winds, strict=True):
         console.print(f"{name}: {parameter_words(each)}")
+    if answer.wind_direction is not None:
+        console.print(f"Direction: {parameter_words(answer.wind_direction)}")
     if answer.wind_speed.record is not None:
         console.print(record_words(answer.wind_speed.record))
     for ahead in range(len(ComingDay)):
@@ -103,10 +106,36 @@ def _table(answer: ForecastAnswer) -> Table:
             cells += [_whole(hour.value), _interval(hour), _chance(hour)] if corrected else [
                 _whole(hour.best_model)
             ]  # fmt: skip
+    if answer.wind_direction is not None:
+        _add_directions(table, rows, answer.wind_direction)
     for cells in rows.values():
         if any(cell != "–" for cell in cells[1:]):
             table.add_row(*cells)
     return table
+
+
+def _add_directions(table: Table, rows: Mapping[int, list[str]], directions: ParameterForecast) -> None:
+    """Add where the wind comes from, in degrees, and the arc of 8 times in 10, clockwise."""
+    corrected = directions.state.has_values
+    titles = ("From", "8 of 10") if corrected else (f"From, {directions.best_name}",)
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
+    of_hours = {int(hour.valid_time.timestamp()): hour for hour in directions.hours}
+    for time, cells in rows.items():
+        hour = of_hours.get(time)
+        cells.append("–" if hour is None or hour.shown is None else _degrees(hour.shown))
+        if corrected:
+            cells.append(_arc(hour))
+
+
+def _arc(hour: ForecastHour | None) -> str:
+    if hour is None or hour.value is None or hour.p10 is None or hour.p90 is None:
+        return "–"
+    return f"{_degrees(hour.value + hour.p10)} to {_degrees(hour.value + hour.p90)}"
+
+
+def _degrees(value: float) -> str:
+    return f"{round(value) % 360}°"
 
 
 def _whole(value: float | None) -> str:

@@ -15,7 +15,7 @@ from backend.core.columns import Ints
 from backend.core.local_time import HOURS_A_DAY, date_of, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
 from backend.forecast.cells import Floats, to_cells
-from backend.forecast.experts import TEMPERATURE, WIND, Rules
+from backend.forecast.experts import DIRECTION, TEMPERATURE, WIND, Rules
 from backend.forecast.learning import Day, State, learn, relearn
 from backend.issuing.packing import UnitState
 from backend.scoring.grid import SCALE, Values, clock_hours, present
@@ -24,6 +24,7 @@ from backend.storage.learning_days import LearningDay
 RULES: Mapping[Parameter, Rules] = {
     Parameter.WIND_SPEED: WIND,
     Parameter.WIND_GUST: WIND,
+    Parameter.WIND_DIRECTION: DIRECTION,
     Parameter.TEMPERATURE: TEMPERATURE,
 }
 """The parameters that are issued."""

@@ -24,7 +24,7 @@ from backend.scoring.views import MORNING, TWO_EVENINGS_BEFORE
 from backend.storage.issued import append_issued, withdraw_issued
 from backend.tests.support.issued import an_issued_day
 from backend.tests.support.page_store import page_service
-from backend.tests.support.score_store import GUST, SPEED, Grid, constant
+from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant
 from backend.tests.support.scored_site import AROME, DAYS, FFVL, FIRST, ROMMA, scored_site
 from backend.tests.support.served import ADMIN, NOW, served
 
@@ -172,6 +172,27 @@ def test_how_often_intervals_held_is_counted_by_days(tmp_path: Path) -> None:
     assert (held.n_days, held.n_hours) == (PAST, 24 * PAST)
     assert held.share == pytest.approx((PAST - 8.5) / PAST)
     assert held.low is not None and held.high is not None and held.low < held.share < held.high
+
+
+def test_a_direction_has_turns_and_no_chance_and_none_in_light_wind(tmp_path: Path) -> None:
+    """The vane reads 5 degrees in wind, and anything in the light wind of the mornings."""
+    speeds = np.where(np.arange(25) < 6, 4.0, 20.0)
+    vane = np.where(speeds < 10, np.arange(DAYS)[:, None] * 37.0 % 360, 5.0)
+    rows = [
+        *past(constant(DAYS, 0.0)),
+        *past(constant(DAYS, 0.0), DIRECTION, 2.0),
+        coming(speeds),
+        coming(358.0, DIRECTION),
+    ]
+    observed = {"wind_speed": np.tile(speeds, (DAYS, 1)), "wind_direction": vane}
+    found = answer(made(tmp_path, rows, **observed)).wind_direction
+    assert found is not None and found.state is ForecastState.SHOWN
+    calm, noon = found.hours[5], found.hours[12]
+    assert (calm.value, calm.p10, calm.best_model) == (None, None, None)
+    assert (noon.value, noon.p10, noon.p50, noon.p90) == (358.0, -4.0, 0.0, 4.0)
+    assert [hour.chance for hour in found.hours] == [None] * len(found.hours)
+    assert found.held is not None
+    assert (found.held.share, found.held.n_hours) == (1.0, 18 * PAST), "light wind does not count"
 
 
 @pytest.mark.parametrize("state", [GateState.CLOSED, GateState.VETO])

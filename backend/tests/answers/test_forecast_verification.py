@@ -158,9 +158,12 @@ def test_the_turn_of_a_direction_goes_the_shorter_way(tmp_path: Path) -> None:
     forecasts = [
         an_issued_day("grand-pre", DAY + day, 350.0, parameter=DIRECTION, quantiles=False) for day in range(5)
     ]
-    observed = {SPEED: constant(DAYS, 20.0), DIRECTION: constant(DAYS, 10.0)}
+    speed, vane = constant(DAYS, 20.0), constant(DAYS, 10.0)
+    speed[:, :6], vane[:, :6] = 4.0, 200.0  # in light wind a vane turns at random
+    observed = {SPEED: speed, DIRECTION: vane}
     [found] = answer_of(service_of(tmp_path, forecasts, observed)).parameters
     assert found.mae is not None and found.mae.mean == 20.0
+    assert found.n_hours == 5 * 18
     assert (found.crps, found.coverage, found.chance, found.pit) == (None, None, None, [])
 
 

@@ -15,7 +15,7 @@ from backend.storage.database import Database
 from backend.storage.issued import append_issued
 from backend.tests.support.commands import typed
 from backend.tests.support.issued import an_issued_day
-from backend.tests.support.score_store import GUST, SPEED, constant, keep
+from backend.tests.support.score_store import DIRECTION, GUST, SPEED, constant, keep
 from backend.tests.support.served import FOUR_SOURCES, SITES
 from backend.tests.support.stores import sqlite_url
 
@@ -46,6 +46,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             an_issued_day(site.id, day_number(today) + 1, VALUES + more, parameter=parameter)
             for parameter, more in ((SPEED, 0.0), (GUST, 10.0))
         ]
+        coming.append(an_issued_day(site.id, day_number(today) + 1, 358.0, parameter=DIRECTION))
         append_issued(connection, [*past, *coming])
     database.close()
     return {
@@ -63,7 +64,10 @@ def test_the_hours_are_a_table_within_80_columns_and_each_day_is_a_line(environm
     rows = [line for line in lines if line[2:5] == ":00"]
     assert len(rows) in (23, 24, 25)
     assert max(map(len, [*rows, *lines[:2]])) <= 80
-    assert rows[-6].split() == ["18:00", "16", "12", "to", "20", "2", "%", "26", "22", "to", "30", "2", "%"]
+    winds = ["16", "12", "to", "20", "2", "%", "26", "22", "to", "30", "2", "%"]
+    assert rows[-6].split() == ["18:00", *winds, "358°", "354°", "to", "2°"]
+    assert rows[4].split()[-2:] == ["–", "–"], "the wind at 4 o'clock is light"
+    assert "There is none with less than 10.8 km/h" in shown.stdout
     assert "Such intervals held here for 100 % of 9" in shown.stdout
     today = datetime.now(UTC).astimezone(PARIS).date()
     by_day = {line[:10]: line for line in lines if line[:3] == "202"}

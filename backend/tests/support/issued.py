@@ -34,8 +34,13 @@ def an_issued_day(
 ) -> IssuedForecast:
     """Return the forecast of a local day (its number); values in the unit, one an hour or one for all.
 
-    NaN and None are missing. `spread` multiplies SPREAD.
+    NaN and None are missing. `spread` multiplies SPREAD. Quantiles of a direction are turns from the value.
     """
+    circular = parameter is Parameter.WIND_DIRECTION
+
+    def quantile(value: float, offset: float) -> int:
+        return round(1000 * offset) if circular else max(0, round(1000 * (value + offset)))
+
     times = tuple(range(local_moment(day), local_moment(day + 1), HOUR))
     of_hours = [values] * len(times) if isinstance(values, int | float) else list(values)[: len(times)]
     known = [None if each is None or np.isnan(each) else float(each) for each in of_hours]
@@ -53,10 +58,7 @@ def an_issued_day(
             times=times,
             values=tuple(None if each is None else round(1000 * each) for each in known),
             quantiles=tuple(
-                tuple(
-                    None if each is None else max(0, round(1000 * (each + spread * SPREAD[level])))
-                    for each in known
-                )
+                tuple(None if each is None else quantile(each, spread * SPREAD[level]) for each in known)
                 for level in LEVELS
             )
             if quantiles

@@ -12,6 +12,7 @@ from backend.core.issued import Audience, IssuedForecast
 from backend.core.local_time import date_of, day_number, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Reference, Run, Site
+from backend.forecast.directions import LEAST_SPEED
 from backend.issuing.issue import Issuer
 from backend.storage.database import Database
 from backend.storage.issued import issued_forecasts
@@ -21,6 +22,12 @@ from backend.storage.store import Store
 FIRST = day_number(date(2026, 6, 1))
 EVENING, TOMORROW = 19, 3
 """The hour of the decision that the world makes each day, and the view that it serves."""
+
+NORTH = 355.0
+"""Where the wind comes from, in degrees."""
+
+TURNS = {"arome": 30.0, "icon": 10.0}
+"""How far the models are turned from it, in degrees clockwise."""
 
 SITES = (
     Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:1", "romma:9")),
@@ -72,9 +79,10 @@ class IssuingWorld:
         shift: float = 0.0,
         models: Sequence[str] | None = None,
     ) -> None:
-        """Store runs of the models for a local day: 4 km/h above and 3 below the weather."""
+        """Store runs of the models for a local day: 4 km/h above and 3 below the weather, turned by TURNS."""
         for name in models or self.models:
             bias = {"arome": 4.0, "icon": -3.0}.get(name, 0.0) + shift
+            turned = (NORTH + TURNS.get(name, 0.0)) % 360
             records = []
             for site in self.sites:
                 rng = np.random.default_rng([day, len(site.id), len(name)])
@@ -84,6 +92,9 @@ class IssuingWorld:
                         records.append(
                             Forecast(name, site.id, parameter, run, at(day, hour), round(value * factor, 3))
                         )
+                    records.append(
+                        Forecast(name, site.id, Parameter.WIND_DIRECTION, run, at(day, hour), turned)
+                    )
             self.store.add_forecasts(
                 ForecastBatch(
                     source=name,
@@ -109,6 +120,8 @@ class IssuingWorld:
                         time = at(day, hour, minute) + timedelta(minutes=5)
                         records.append(Observation(station, Parameter.WIND_SPEED, time, wind))
                         records.append(Observation(station, Parameter.WIND_GUST, time, round(wind * 1.5, 3)))
+                        vane = NORTH if wind >= LEAST_SPEED else 180.0  # in light wind it turns at random
+                        records.append(Observation(station, Parameter.WIND_DIRECTION, time, vane))
         for network in {record.station.partition(":")[0] for record in records}:
             self.store.add_observations(
                 ObservationBatch(
