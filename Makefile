@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check lint bench crash faults fuzz prove soak screenshots lock sbom clean
+.PHONY: demo serve test check lint bench crash faults fuzz prove scale soak screenshots lock sbom clean
 
 # The lock names every package there is to install: --no-deps keeps pip from looking for others
 # (pip 23 stumbles over "coverage[toml]" as soon as there is a release newer than the pinned one).
@@ -39,6 +39,9 @@ check: lint  ## lint and the fast tests, in about a minute: for the developer's 
 
 crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --database sqlite")
 	$(BIN)/python -m proofs.crash $(CRASH)
+
+scale: $(READY)  ## several processes, killed at random, against one undisturbed (SCALE="--sites 100 --throughput")
+	$(BIN)/python -m proofs.scale $(SCALE)
 
 faults: $(READY)  ## every source and route under every fault (FAULTS="--route ffvl/page --fault hang")
 	$(BIN)/python -m proofs.faults $(FAULTS)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Self, cast
 
@@ -42,7 +43,7 @@ from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import MeteredFetch
 from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import HttpLimits
+from backend.collectors.transport.hosts import HttpLimits, own_pace
 from backend.collectors.transport.payload_archive import PayloadArchive
 from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch
@@ -63,6 +64,7 @@ from backend.scheduler.heartbeat import Heartbeat
 from backend.scheduler.roles import share_work
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import is_alive, start_scheduler, stop_scheduler
+from backend.scheduler.shared_pace import SharedPace
 from backend.scoring.days.update import update
 from backend.scoring.public.windows import PublicRules
 from backend.storage.changes import Changes
@@ -137,7 +139,14 @@ class Service:
         database, store, site_list = reading.database, reading.store, reading.site_list
         worker = Worker()
         clock_watch = ClockWatch(clock)
-        client = HttpClient.from_settings(settings, clock, limits=limits, clock_watch=clock_watch)
+        client = HttpClient.from_settings(
+            settings,
+            clock,
+            limits=limits,
+            clock_watch=clock_watch,
+            # Workers may collect parts of one source at a time; a process that works alone asks nothing.
+            pace_of=own_pace if config.meteo_score_role == "all" else partial(SharedPace, database),
+        )
         archive = PayloadArchive(settings.data_dir / "payloads", settings.keep_payloads_days)
 
         def channel_for(run_id: int, source: str) -> MeteredFetch:

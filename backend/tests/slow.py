@@ -49,6 +49,7 @@ SLOW_MODULES = frozenset(
         "proofs/test_crash",
         "proofs/test_faults",
         "proofs/test_fuzz_parsers",
+        "proofs/test_scale",
         "proofs/test_soak",
         "scoring/test_days",
         "scoring/test_hours",
