@@ -40,6 +40,7 @@ from backend.storage.ledger import Ledger
 from backend.storage.run_records import JobRun
 from backend.tests.support.commands import METEO_SCORE, outside
 from backend.tests.support.postgres import PostgresServer, running_postgres
+from backend.tests.support.waiting import HANG_SECONDS
 from proofs.bench.world import write_sites
 from proofs.crash import contents, differences
 
@@ -106,7 +107,7 @@ class Service:
         found = []
         for process in self.of("api"):
             if (address := process.address) is not None:
-                answer = httpx2.get(f"{address}/api/scheduler/status", trust_env=False, timeout=30)
+                answer = httpx2.get(f"{address}/api/scheduler/status", trust_env=False, timeout=HANG_SECONDS)
                 found.append((answer.status_code, answer.json()))
         return found
 
@@ -121,7 +122,7 @@ class Service:
         for process in self.processes:
             process.popen.send_signal(signal.SIGTERM)
         for process in self.processes:
-            process.popen.wait(60)
+            process.popen.wait(HANG_SECONDS)
 
     def end(self) -> None:
         """Kill what is left."""
@@ -225,14 +226,24 @@ def rows_in(database: Database) -> int:
         return 0
 
 
-def wait_until_done(service: Service, database: Database) -> None:
-    """Wait for the end of both collections. Raises SystemExit if it does not come."""
+def looks(service: Service, what: str) -> Iterator[None]:
+    """Yield at intervals, for the caller to look whether something has come.
+
+    Raises SystemExit if it does not come, or a process has ended by itself.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_done(runs_of(database)):
+    while time.monotonic() < deadline:
         service.require_alive()
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not done after {PATIENCE_SECONDS:g} s: {runs_of(database)}")
+        yield
         time.sleep(_LOOK_EVERY_SECONDS)
+    raise SystemExit(f"{what}: not within {PATIENCE_SECONDS:g} s")
+
+
+def wait_until_done(service: Service, database: Database) -> None:
+    """Wait for the end of both collections."""
+    for _ in looks(service, "the end of the collections"):
+        if is_done(runs_of(database)):
+            break
 
 
 def disturb(world: World, service: Service, database: Database, size: Size, rows: int, seed: int) -> Storm:
@@ -245,11 +256,10 @@ def disturb(world: World, service: Service, database: Database, size: Size, rows
         [(chance.uniform(0.0, 0.8), "kill") for _ in range(size.kills)]
         + [(chance.uniform(0.0, 0.6), "restart") for _ in range(size.restarts)]
     )
-    storm, deadline = Storm(), time.monotonic() + PATIENCE_SECONDS
-    while not is_done(runs := runs_of(database)):
-        service.require_alive()
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not done after {PATIENCE_SECONDS:g} s: {runs}")
+    storm = Storm()
+    for _ in looks(service, "the end of the collections"):
+        if is_done(runs := runs_of(database)):
+            break
         begun = any(run.status == "running" for run in runs)
         if moments and begun and rows_in(database) >= moments[0][0] * rows:
             _, what = moments.pop(0)
@@ -262,14 +272,11 @@ def disturb(world: World, service: Service, database: Database, size: Size, rows
                 storm.restarts += 1
         for status, _ in service.answers():
             storm.answers[str(status)] += 1
-        time.sleep(_LOOK_EVERY_SECONDS)
-    while storm.instances["alive"] < len(service.processes):  # the last one may still be starting
-        service.require_alive()
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not all processes are alive: {storm.instances}")
+    for _ in looks(service, "a heartbeat of each process"):  # the last one may still be starting
         for _, body in service.answers()[:1]:
             storm.instances = Counter(one["state"] for one in body.get("instances", ()))
-        time.sleep(_LOOK_EVERY_SECONDS)
+        if storm.instances["alive"] == len(service.processes):
+            break
     return storm
 
 

@@ -36,19 +36,7 @@ def scheduler_status(service: ServiceParts) -> SchedulerStatus:
         last_issuing=None if issuing is None else public_run(issuing),
         record=record_head(service.database, service.clock()),
         current=[public_run(run) for run in snapshot.current],
-        instances=[
-            ServiceInstance(
-                id=one.id,
-                role=one.role,
-                version=one.version,
-                started_at=one.started,
-                heartbeat_at=one.heartbeat,
-                heartbeat_age_seconds=round(one.age.total_seconds()),
-                stopped_at=one.stopped,
-                state=one.state,
-            )
-            for one in processes(service)
-        ],
+        instances=[ServiceInstance.model_validate(one.as_dict()) for one in processes(service)],
         blocked=[
             BlockedRun(job=blocked.job, scheduled_time=blocked.slot, since=blocked.since)
             for blocked in service.runner.blocked.values()

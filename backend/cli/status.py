@@ -15,7 +15,7 @@ from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import CliContext, opened
 from backend.core.errors import ConfigError, StoreUnavailableError
 from backend.core.text import printable
-from backend.storage.instances import Instance, Instances
+from backend.storage.instances import Instances
 
 app = typer.Typer(add_completion=False)
 
@@ -65,7 +65,7 @@ def status(
                 "noAnswer": report.no_answer or None,
                 "reasonsFrom": source,
                 "reasons": report.reasons,
-                "instances": None if instances is None else [_as_dict(one) for one in instances],
+                "instances": None if instances is None else [one.as_dict() for one in instances],
             }
         )
     else:
@@ -77,21 +77,6 @@ def status(
                     f" version {one.version}, last heartbeat {in_words(one.age.total_seconds())} ago"
                 )
     raise typer.Exit(EXIT_CODES[report.state])
-
-
-def _as_dict(one: Instance) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "role": one.role,
-        "state": one.state,
-        "host": one.host,
-        "pid": one.pid,
-        "version": one.version,
-        "startedAt": one.started,
-        "heartbeatAt": one.heartbeat,
-        "heartbeatAgeSeconds": round(one.age.total_seconds()),
-        "stoppedAt": one.stopped,
-    }
 
 
 def _reachable(host: str) -> str:

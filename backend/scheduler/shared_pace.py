@@ -28,12 +28,12 @@ class SharedPace:
     async def acquire(self) -> None:
         """Return when the next request may start."""
         async with self._one_at_a_time:
-            while wait := await self._take():  # noqa: ASYNC110 - the database cannot wake it
+            while True:
+                try:
+                    wait = await asyncio.to_thread(self._turns.take)
+                except StoreUnavailableError as error:
+                    log.debug("request waits for the store", host=self._host, reason=str(error))
+                    wait = WITHOUT_STORE_SECONDS
+                if not wait:
+                    return
                 await asyncio.sleep(wait)
-
-    async def _take(self) -> float:
-        try:
-            return await asyncio.to_thread(self._turns.take)
-        except StoreUnavailableError as error:
-            log.debug("request waits for the store", host=self._host, reason=str(error))
-            return WITHOUT_STORE_SECONDS

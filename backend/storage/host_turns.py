@@ -36,26 +36,22 @@ class HostTurns:
 
         The database's clock decides. Raises StoreUnavailableError.
         """
-        from pyrate_limiter import RateItem
+        from pyrate_limiter import PostgresBucket, Rate, RateItem
 
         try:
+            if self._bucket is None:
+                connections = cast(Any, _StoreConnections(self._database))
+                self._bucket = PostgresBucket(connections, self._host, [Rate(1, self._milliseconds)])
+            # Not by the clock of the bucket: without the database that is the clock of this machine.
             with self._database.write_beside() as connection:
                 now = round(clock_of(connection) * 1000)
-            bucket = self._bucket = self._bucket or self._make_bucket()
-            # Its own clock is that of this machine while the database does not answer.
             turn = RateItem(self._host, now)
-            if bucket.put(turn):
-                bucket.leak(now)  # a thread of the library would do that every ten seconds
+            if self._bucket.put(turn):
+                self._bucket.leak(now)  # a thread of the library would do that every ten seconds
                 return 0.0
-            return max(_SHORTEST_WAIT, cast(int, bucket.waiting(turn)) / 1000)
+            return max(_SHORTEST_WAIT, cast(int, self._bucket.waiting(turn)) / 1000)
         except psycopg.Error as error:
             raise StoreUnavailableError(f"the store does not answer: {error}") from error
-
-    def _make_bucket(self) -> PostgresBucket:
-        from pyrate_limiter import PostgresBucket, Rate
-
-        connections = cast(Any, _StoreConnections(self._database))
-        return PostgresBucket(connections, self._host, [Rate(1, self._milliseconds)])
 
 
 class _StoreConnections:

@@ -9,7 +9,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -42,6 +42,21 @@ class Instance:
     age: timedelta
     stopped: datetime | None
     state: InstanceState
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it under the API's names, with what only the operator may see: host and process number."""
+        return {
+            "id": self.id,
+            "role": self.role,
+            "state": self.state,
+            "host": self.host,
+            "pid": self.pid,
+            "version": self.version,
+            "startedAt": self.started,
+            "heartbeatAt": self.heartbeat,
+            "heartbeatAgeSeconds": round(self.age.total_seconds()),
+            "stoppedAt": self.stopped,
+        }
 
 
 def heartbeat_interval(database: Database) -> timedelta:
