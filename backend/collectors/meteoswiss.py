@@ -10,41 +10,26 @@ Quirk, with the date of its description: from 16 June 2026 on the readings came 
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
-from backend.collectors.base import LiveFacts, Source
-from backend.collectors.beacons.readings import Network
-from backend.collectors.beacons.winds_mobi import source_of
+from backend.collectors.base import LiveFacts
+from backend.collectors.beacons.winds_mobi import Provider
 from backend.core import registry
-from backend.core.config import Settings
-from backend.core.records import ObservationBatch
-from backend.core.terms import terms_of
 
-METEOSWISS = Network(
-    name=registry.METEOSWISS.name,
+METEOSWISS = Provider(
+    info=registry.METEOSWISS,
     cadence=timedelta(minutes=15),
     averaging_minutes=10,
-    number=re.compile(registry.NETWORKS[registry.METEOSWISS.name].station_number),
+    # Three missed readings of all stations, and what winds.mobi and the cache before it add.
+    max_age=timedelta(minutes=50),
+    live=LiveFacts(
+        licence_page="https://opendatadocs.meteoswiss.ch/general/terms-of-use",
+        licence_words="Source: MeteoSwiss",
+        if_gone=(
+            "winds.mobi reads files of data.geo.admin.ch, which MeteoSwiss replaces: compare"
+            " ch.meteoschweiz.messwerte-aktuell/VQHA80.csv there"
+        ),
+    ),
 )
 
-MAX_AGE = timedelta(minutes=50)
-"""Three missed readings of all stations, and what winds.mobi and the cache before it add."""
-
-
-def build(settings: Settings) -> Source[ObservationBatch]:
-    """Return the source; disabled unless `WINDS_MOBI_PROVIDERS` names it."""
-    return source_of(
-        METEOSWISS,
-        terms_of(registry.METEOSWISS, settings),
-        settings,
-        max_age=MAX_AGE,
-        live=LiveFacts(
-            licence_page="https://opendatadocs.meteoswiss.ch/general/terms-of-use",
-            licence_words="Source: MeteoSwiss",
-            if_gone=(
-                "winds.mobi reads files of data.geo.admin.ch, which MeteoSwiss replaces: compare"
-                " ch.meteoschweiz.messwerte-aktuell/VQHA80.csv there"
-            ),
-        ),
-    )
+build = METEOSWISS.build

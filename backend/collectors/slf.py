@@ -9,38 +9,23 @@ A station's id has its code: "slf:ADE2".
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
-from backend.collectors.base import LiveFacts, Source
-from backend.collectors.beacons.readings import Network
-from backend.collectors.beacons.winds_mobi import source_of
+from backend.collectors.base import LiveFacts
+from backend.collectors.beacons.winds_mobi import Provider
 from backend.core import registry
-from backend.core.config import Settings
-from backend.core.records import ObservationBatch
-from backend.core.terms import terms_of
 
-SLF = Network(
-    name=registry.SLF.name,
+SLF = Provider(
+    info=registry.SLF,
     cadence=timedelta(minutes=40),
     averaging_minutes=30,
-    number=re.compile(registry.NETWORKS[registry.SLF.name].station_number),
+    # Three missed readings of all stations, and what winds.mobi adds.
+    max_age=timedelta(hours=2),
+    live=LiveFacts(
+        licence_page="https://www.slf.ch/en/services-and-products/slf-data-service/",
+        licence_words="CC BY 4.0",
+        if_gone="the SLF also serves its stations itself, at measurement-api.slf.ch, without a key",
+    ),
 )
 
-MAX_AGE = timedelta(hours=2)
-"""Three missed readings of all stations, and what winds.mobi adds."""
-
-
-def build(settings: Settings) -> Source[ObservationBatch]:
-    """Return the source; disabled unless `WINDS_MOBI_PROVIDERS` names it."""
-    return source_of(
-        SLF,
-        terms_of(registry.SLF, settings),
-        settings,
-        max_age=MAX_AGE,
-        live=LiveFacts(
-            licence_page="https://www.slf.ch/en/services-and-products/slf-data-service/",
-            licence_words="CC BY 4.0",
-            if_gone="the SLF also serves its stations itself, at measurement-api.slf.ch, without a key",
-        ),
-    )
+build = SLF.build

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,7 +44,9 @@ from backend.core.config import Settings
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import CollectionRequest, ObservationBatch, Rejected, Station, network_of, number_of
-from backend.core.terms import SourceTerms
+from backend.core.registry import NETWORKS
+from backend.core.source_info import SourceInfo
+from backend.core.terms import terms_of
 
 HISTORY = timedelta(days=7)
 ROUTE = "winds_mobi"
@@ -144,25 +147,46 @@ class WindsMobiHistory:
         )
 
 
-def source_of(
-    network: Network, terms: SourceTerms, settings: Settings, *, max_age: timedelta, live: LiveFacts
-) -> Source[ObservationBatch]:
-    """Return the source of a network that is collected by this route alone, if the settings name it."""
-    url = settings.winds_mobi_url
-    disabled = None
-    if not terms.opted_in:
-        disabled = f"turned off: WINDS_MOBI_PROVIDERS does not name {network.name}"
-    elif not settings.contact:
-        disabled = "winds.mobi asks for an address in the User-Agent: set CONTACT"
-    return Source.of(
-        terms,
-        batch=ObservationBatch,
-        routes=() if disabled else (WindsMobi(url, network),),
-        max_age=max_age,
-        disabled=disabled,
-        past=None if disabled else Archive(routes=(WindsMobiHistory(url, network),), reach=HISTORY),
-        live=live,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A network that is collected by winds.mobi alone, where the name of its entry is the provider's code.
+
+    `cadence` and `averaging_minutes` are those of its readings. The source is stale after `max_age`.
+    """
+
+    info: SourceInfo
+    cadence: timedelta
+    averaging_minutes: int
+    max_age: timedelta
+    live: LiveFacts
+
+    @property
+    def network(self) -> Network:
+        """Return the network, with the pattern of its station numbers."""
+        return Network(
+            name=self.info.name,
+            cadence=self.cadence,
+            averaging_minutes=self.averaging_minutes,
+            number=re.compile(NETWORKS[self.info.name].station_number),
+        )
+
+    def build(self, settings: Settings) -> Source[ObservationBatch]:
+        """Return the source; disabled unless `WINDS_MOBI_PROVIDERS` names it and a contact is set."""
+        url, network, terms = settings.winds_mobi_url, self.network, terms_of(self.info, settings)
+        disabled = None
+        if not terms.opted_in:
+            disabled = f"turned off: WINDS_MOBI_PROVIDERS does not name {network.name}"
+        elif not settings.contact:
+            disabled = "winds.mobi asks for an address in the User-Agent: set CONTACT"
+        return Source.of(
+            terms,
+            batch=ObservationBatch,
+            routes=() if disabled else (WindsMobi(url, network),),
+            max_age=self.max_age,
+            disabled=disabled,
+            past=None if disabled else Archive(routes=(WindsMobiHistory(url, network),), reach=HISTORY),
+            live=self.live,
+        )
 
 
 def request(url: str, path: str, **params: str) -> Request:
