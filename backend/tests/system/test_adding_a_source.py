@@ -202,3 +202,13 @@ def test_a_model_and_a_network_added_as_documented_work_everywhere(tree: Path, t
     )
     run(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     run(tree, "-m", "ruff", "check", "--no-cache", *sorted(path for path in network if path.endswith(".py")))
+
+
+def test_a_model_in_grib_files_needs_the_files_that_the_page_counts() -> None:
+    section = PAGE.read_text().partition("## A model in GRIB files of its own: ")[2].partition("\n## ")[0]
+    rows = "".join(re.findall(r"^\| `.*?\|", section, re.MULTILINE))
+    files = re.findall(r"`([^`]+)`", rows)
+    assert len(files) == int(section.split()[0])
+    for name in files:
+        text = (ROOT / name).read_text().casefold()
+        assert "meteohub" in text or "icon_2i" in text, f"{name} does not have the example"
