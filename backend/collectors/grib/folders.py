@@ -43,7 +43,12 @@ class Folders:
         """Return the cycles between the oldest and the newest run of the listing."""
         payload = await fetch(Request(url=f"{self.url}/", kind="html"))
         names = parse_folder(payload.body, url=payload.url)
-        runs = [_start(match[1], payload.url) for name in names if (match := _RUN_FOLDER.fullmatch(name))]
+        texts = [match[1] for name in names if (match := _RUN_FOLDER.fullmatch(name))]
+        try:
+            runs = [datetime.strptime(text, _RUN).replace(tzinfo=UTC) for text in texts]
+        except ValueError as error:
+            reason = f"a run that is no time: {error}"
+            raise ParseError(reason, source=self.grid.source, url=payload.url) from error
         if not runs:
             raise ParseError("the page lists no run", source=self.grid.source, url=payload.url)
         return [cycle for cycle in cycles if min(runs) <= cycle <= max(runs)]
@@ -126,10 +131,3 @@ def parse_folder(body: bytes, *, url: str = "") -> dict[str, str]:
         row = cells.text(separator=" ") if cells is not None else after.text() if after is not None else ""
         names[name] = " ".join(word for word in row.split() if word != name)
     return names
-
-
-def _start(text: str, url: str) -> datetime:
-    try:
-        return datetime.strptime(text, _RUN).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ParseError(f"a run at {text!r}, which is not a time", url=url) from error

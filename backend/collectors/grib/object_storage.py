@@ -90,7 +90,20 @@ class ObjectStorage:
         return PublishedRun(
             reference_time=reference_time,
             parts=tuple(
-                PublishedPart(part.until(self.max_lead), (self._file(listed),))
+                PublishedPart(
+                    part.until(self.max_lead),
+                    (
+                        PublishedFile(
+                            Request(
+                                url=f"{self.url}/{listed.key}",
+                                kind="grib",
+                                max_bytes=MAX_FILE_BYTES,
+                                expected_bytes=listed.size,
+                            ),
+                            version=f"{listed.size} {listed.last_modified.isoformat()}",
+                        ),
+                    ),
+                )
                 for part, listed in sorted(files, key=lambda pair: pair[0])
             ),
             absent=absent_parts(self.grid, (part for part, _ in files), self.max_lead),
@@ -103,17 +116,6 @@ class ObjectStorage:
         package, part = self.grid.elevation_file
         before, after = self._around_part(reference_time, package)
         return Request(url=f"{self.url}/{before}{part}{after}", kind="grib", max_bytes=MAX_FILE_BYTES)
-
-    def _file(self, listed: Listed) -> PublishedFile:
-        return PublishedFile(
-            Request(
-                url=f"{self.url}/{listed.key}",
-                kind="grib",
-                max_bytes=MAX_FILE_BYTES,
-                expected_bytes=listed.size,
-            ),
-            version=f"{listed.size} {listed.last_modified.isoformat()}",
-        )
 
     def _prefix(self, reference_time: datetime, package: str) -> str:
         return f"pnt/{timestamp(reference_time)}/{self.grid.product}/{self.grid.code}/{package}/"
