@@ -69,6 +69,11 @@ def remove_(
     payload archive stay.
     """
     target = _target(model, station, imported, first, last)
+    today = opened(context).service.clock().date()
+    if last is not None and last.date() > today:
+        raise ConfigError(
+            f"--to {last:%Y-%m-%d}: must be today (UTC) at most: what is to come is not wrong yet"
+        )
     service = opened(context).migrated()
     with service.database.read() as connection:
         count = stored(connection, target)

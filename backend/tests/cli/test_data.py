@@ -79,6 +79,7 @@ def test_nothing_is_removed_by_accident(environment: Environment) -> None:
         ("--model arome_0025 --from 2026-07-15 --yes", "both are needed"),
         ("--model arome_0025 --from 2026-07-15 --to 2026-07-14 --yes", "must not be later"),
         ("--model arome_0025 --from 2026-07-01 --to 2026-07-02 --yes", "nothing was removed"),
+        ("--model arome_0025 --from 2026-07-15 --to 2999-01-01 --yes", "must be today"),
         ("--import 3 --yes", "there is no import 3"),
         (f"--import 3 {PERIOD} --yes", "as a whole"),
     ):

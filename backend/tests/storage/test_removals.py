@@ -10,11 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from backend.core.errors import ConfigError, NotFoundError
+from backend.core.local_time import day_of_epoch, month_number
 from backend.files.faults import FileRefusedError
 from backend.files.formats import forecast_table, observation_table
 from backend.files.importing import import_forecasts, import_observations
 from backend.scoring.days.update import update
 from backend.storage import schema as t
+from backend.storage.database import to_epoch
 from backend.storage.imported_files import imported_files
 from backend.storage.removals import Removal, Target, allow, removals, remove, restore, stored, vacuum
 from backend.storage.store import Store
@@ -169,6 +171,28 @@ def test_vacuumed_values_are_gone_and_what_is_held_stays_out(store: Store) -> No
     with store.database.read() as connection:
         (record,) = removals(connection)
     assert (record.removed_by, record.reason, record.holds) == ("anna", "a broken file", True)
+
+
+def test_published_months_with_removed_values_are_withdrawn(store: Store) -> None:
+    month = month_number(day_of_epoch(to_epoch(RUN)))
+    with store.database.write() as connection:
+        models = dict(map(tuple, connection.execute(sa.select(t.model.c.name, t.model.c.id))))
+        stations = dict(map(tuple, connection.execute(sa.select(t.station.c.code, t.station.c.id))))
+        owners = [(kind, owner) for kind, ids in enumerate((models, stations)) for owner in ids.values()]
+        connection.execute(
+            sa.insert(t.public_month),
+            [
+                {"site_id": 1, "month": number, "kind": kind, "owner_id": owner}
+                for number in (month - 1, month)
+                for kind, owner in owners
+            ],
+        )
+    removed(store, AROME)
+    removed(store, BEACON)
+    left = {tuple(row)[1:] for row in contents(store, t.public_month)["public_month"]}
+    gone = {(month, 0, models["arome_0025"]), (month, 1, stations["ffvl:2496"])}
+    everything = {(number, kind, owner) for number in (month - 1, month) for kind, owner in owners}
+    assert left == everything - gone
 
 
 def test_what_is_not_stored_is_not_removed(store: Store) -> None:
