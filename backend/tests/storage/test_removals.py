@@ -33,6 +33,7 @@ from backend.tests.support.stores import (
     observations,
     open_store,
     reading,
+    set_back,
 )
 
 DAY = datetime(2026, 7, 15, tzinfo=UTC)
@@ -261,6 +262,25 @@ def test_an_import_into_a_held_period_is_refused_with_its_line(store: Store, tmp
     path.write_text("station,parameter,time,value\nffvl:2496,wind_speed,2026-07-15T09:00:00Z,41\n")
     with pytest.raises(FileRefusedError, match=rf"\(removal {beacon.id}\)"):
         import_observations(store.database, observation_table(path), ["ffvl:2496"], NOW)
+
+
+def test_older_stores_know_their_imports_and_since_when_a_site_is_collected(
+    store: Store, tmp_path: Path
+) -> None:
+    imported(store, tmp_path, GUST_ROW, OWN_ROW)
+    values = contents(store, *VALUES)
+    with store.database.write() as connection:
+        set_back(connection, "0022")
+    store.database.migrate()
+    with store.database.read() as connection:
+        (known,) = imported_files(connection)
+        made_at = connection.execute(sa.select(t.store_identity.c.made_at)).scalar_one()
+    assert (known.kind, known.file, known.imported_at) == ("forecasts", "", NOW)
+    mappings = {row.stations: row.since for row in _rows(store, sa.select(t.site_mapping))}
+    assert mappings == {"ffvl:2496,romma:241": to_epoch(RUN), "romma:77": made_at}
+    removal = removed(store, Target(kind="import", name="", imported=known.id))
+    assert removal.count.values == 2
+    assert contents(store, t.forecast)["forecast"] != values["forecast"]
 
 
 def _rows(store: Store, query: sa.Select[Any]) -> list[Any]:
