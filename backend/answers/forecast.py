@@ -32,12 +32,13 @@ from backend.answers.issued_history import (
     issued_history,
     newest_issued,
 )
+from backend.answers.learning_start import learning_restart
 from backend.answers.service import ReadingParts
 from backend.answers.shown_station import shown_station
 from backend.answers.trial_forecast import TrialForecast, TrialState, trial_day
 from backend.answers.withholding import Withholding
 from backend.core.clock import PARIS
-from backend.core.issued import LEVELS, GateState, IssuedForecast
+from backend.core.issued import LEVELS, Audience, GateState, IssuedForecast
 from backend.core.local_time import date_of, day_number, local_day, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site, Station, network_of
@@ -109,6 +110,7 @@ def forecast_answer(
         else:
             found = {parameter: _without_values(parameter, ForecastState.NOT_ISSUED) for parameter in WINDS}
     reference = site.reference_on(day)
+    audience: Audience = "public" if withheld.public else "operator"
     described = described_stations(service.database, [] if station is None else [station])
     models = {each.best for each in found.values() if each.best}
     # Licences ask for the name of each model that went into a value, also of those without a line of their
@@ -127,6 +129,9 @@ def forecast_answer(
         station_withheld=reference
         if reference is not None and network_of(reference) in withheld.networks
         else None,
+        learning_restarted=None
+        if station is None
+        else learning_restart(service, site, station, shown_view, audience),
         **{parameter.value: each for parameter, each in found.items()},
         day_chance=chance_of_the_day,
         generated_at=now,

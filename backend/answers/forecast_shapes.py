@@ -11,6 +11,7 @@ from pydantic import Field
 from backend.answers.base import ApiModel
 from backend.answers.beacon_place import BeaconPlace
 from backend.answers.issued_history import DayChance
+from backend.answers.learning_start import LearningRestart
 from backend.core.issued import Audience
 from backend.core.parameters import Parameter
 from backend.forecast.gate import GATED_DAYS
@@ -153,6 +154,9 @@ class ForecastAnswer(ApiModel):
     gust_limit: float
     station: BeaconPlace | None = Field(description="at which the errors were learned")
     station_withheld: str | None
+    learning_restarted: LearningRestart | None = Field(
+        None, description="null unless the station was moved or replaced in the last 90 days"
+    )
     wind_speed: ParameterForecast
     wind_gust: ParameterForecast
     wind_direction: ParameterForecast | None = None

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from backend.answers.base import ApiModel
+from backend.answers.learning_start import first_learned
 from backend.answers.question import load, make_question
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding
@@ -156,13 +157,14 @@ def issued_history(
 ) -> IssuedHistory | None:
     """Return the issued forecasts up to the local day `last` with the readings of `station`.
 
-    Those that were issued for another station do not count. None without any. Raises StoreUnavailableError.
+    Those that were issued for another station, or before it was moved, do not count. None without any. Raises
+    StoreUnavailableError.
     """
     # `load` refuses a station that the site does not list any more.
     if station not in site.stations:
         return None
-    first = last - WINDOW + 1
     with service.database.read() as connection:
+        first = first_learned(connection, site, station, last - WINDOW + 1)
         rows = issued_forecasts(
             connection, [site.id], audience=audience, view=view.number, first=first, last=last
         )

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from backend.answers.announced import AnnouncedDay, AnnouncedModel, announced_day, view_of
 from backend.answers.base import ApiModel
+from backend.answers.learning_start import first_learned
 from backend.answers.question import load, make_question
 from backend.answers.service import ReadingParts
 from backend.answers.shown_station import shown_station
@@ -139,11 +140,14 @@ def _forecast(
         view,
         last=date_of(today - 1),
         hours=Hours.ALL,
-        station=station,  # on every day: another mast has other errors
+        station=station,  # on every day: another mast has other errors, and so has another place
         usual=LEARNED_DAYS,
     )
     names = sorted(coming)
-    past = _past_days(load(service, question), names, quantity.parameter, view)
+    sample = load(service, question)
+    with service.database.read() as connection:
+        first = first_learned(connection, site, station, sample.span.first)
+    past = _past_days(sample, names, quantity.parameter, view)[first - sample.span.first :]
     clock = clock_hours(announced.day, 1)[0]
     of_target = np.stack([coming[name][np.clip(clock, 0, None)] for name in names])
     # The coming day has no readings, so the replay issues it and learns nothing from it.

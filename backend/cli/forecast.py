@@ -82,6 +82,8 @@ def forecast(
         console.print(f"{name}: {parameter_words(each)}")
     if answer.wind_direction is not None:
         console.print(f"Direction: {parameter_words(answer.wind_direction)}")
+    if answer.learning_restarted is not None:
+        console.print(answer.learning_restarted.text)
     if answer.wind_speed.record is not None:
         console.print(record_words(answer.wind_speed.record))
     for ahead in range(len(ComingDay)):

@@ -146,6 +146,25 @@ class ForecastWords:
             text += " " + words.gettext("It was issued late, so it is not scored.")
         return text
 
+    def restarted(self) -> str:
+        """Return why the learning started again; empty if it did not of late."""
+        words, restart = self.page.language, self.answer.learning_restarted
+        if restart is None:
+            return ""
+        day = words.day(restart.since)
+        if restart.kilometres is None:
+            return words.gettext(
+                "The learning started again on %(day)s: the beacon is %(name)s now, it was %(before)s before."
+            ) % {"day": day, "name": restart.station_name, "before": restart.before_name}
+        text = words.gettext(
+            "The learning started again on %(day)s: the beacon was moved by %(distance)s km."
+        ) % {"day": day, "distance": words.number(restart.kilometres, 1)}
+        if restart.confirmed:
+            return text
+        return f"{text} " + words.gettext(
+            "Its readings count again once the operator has confirmed the new place."
+        )
+
     def gust_state(self) -> str:
         """Return why the gust is not corrected although the wind is; empty where both are."""
         words, gust = self.page.language, self.answer.wind_gust

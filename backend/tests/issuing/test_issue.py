@@ -171,6 +171,23 @@ def test_another_reference_station_starts_again(world: IssuingWorld) -> None:
     assert world.issued(NEXT + 1, site="passy") != []
 
 
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_moved_station_starts_again_on_the_day_of_its_move(world: IssuingWorld, confirmed: bool) -> None:
+    moved = NEXT - 3
+    for day, latitude in ((FIRST, 45.85), (moved, 45.87), (NEXT - 2, 45.87), (NEXT - 1, 45.87)):
+        world.place("ffvl:1", at(day, 13), latitude)
+    if confirmed:
+        world.store.confirm_station("planfait", "ffvl:1", at(NEXT - 1, 14))
+    world.days(NEXT, 1)
+    assert world.issued(NEXT + 1) == []
+    assert world.issued(NEXT + 1, site="passy") != []
+    with world.database.read() as connection:
+        saved = saved_states(connection, WIND_OF_TOMORROW, ["planfait", "passy"])
+    assert (saved["planfait"].first, saved["passy"].first) == (moved, 0)
+    state = UnitState.unpacked(saved["planfait"].content).state
+    assert state.days[0] < 5, "the days since the move, and none before it"
+
+
 def test_what_is_withheld_is_in_no_public_forecast(world: IssuingWorld) -> None:
     world.hidden = Hidden({"arome": "arome"}, frozenset())
     world.days(NEXT, 1)

@@ -11,9 +11,12 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from backend.core.issued import GateReason, GateState, Input, reason_text
-from backend.core.local_time import day_number
+from backend.core.local_time import HOURS_A_DAY, day_number
 from backend.core.parameters import Parameter
+from backend.core.records import ObservationBatch, Position
 from backend.main import Service
+from backend.scoring.views import EVENING_BEFORE
+from backend.storage.learning_days import ModelsOfDay, Question, append_learning
 from backend.tests.answers.test_forecast import (
     PAST,
     SITE,
@@ -229,3 +232,72 @@ async def test_the_method_is_explained_with_figures_that_add_up(tmp_path: Path) 
     assert "0.7 × 18 + 0.3 × 20 = 18.6" in english and "range is 13.6 to 24.6" in english
     assert "(5 + 1) / (60 + 2) = 10%" in english
     assert "0,7 × 18 + 0,3 × 20 = 18,6" in french and "(5 + 1) / (60 + 2) = 10" in french
+
+
+# --- The learning started again ------------------------------------------------------------------------
+
+
+def with_positions(service: Service, *latitudes: float, confirmed: bool = False) -> None:
+    """Store where the first station stood: one place for the days before, then one for each of three days."""
+    first = NOW - timedelta(days=30)
+    moments = [first, *(NOW - timedelta(days=12 - day) for day in range(3))]
+    for moment, latitude in zip(moments, latitudes, strict=True):
+        service.store.add_observations(
+            ObservationBatch(
+                source="ffvl",
+                route="test",
+                rank=0,
+                collected_at=moment,
+                positions=(Position(FFVL, moment, latitude, 6.22),),
+            )
+        )
+    if confirmed:
+        service.store.confirm_station(SITE, FFVL, NOW)
+
+
+async def test_a_moved_beacon_starts_again_and_the_reason_is_shown(tmp_path: Path) -> None:
+    service = shown(tmp_path)
+    with_positions(service, 45.85, 45.87, 45.87, 45.87)
+    async with served(service) as client:
+        answer = (await client.get(f"/api/v1/sites/{SITE}/forecast?day={TOMORROW}")).json()
+        pages = [parsed(await get(client, PATH, language)) for language in ("en", "fr")]
+    moved = NOW.date() - timedelta(days=12)
+    assert answer["learningRestarted"]["since"] == f"{moved}"
+    assert answer["learningRestarted"]["reason"] == "moved"
+    sentence = f"The learning started again on {moved}: the station was moved by 2.2 km."
+    assert answer["learningRestarted"]["text"].startswith(sentence)
+    assert answer["windSpeed"]["nDays"] <= 12, "the days before do not count as its own"
+    english, french = (corrected(page).replace("\N{NO-BREAK SPACE}", " ") for page in pages)
+    assert "the beacon was moved by 2.2 km. Its readings count again once the operator has" in english
+    assert "la balise a été déplacée de 2,2 km. Ses mesures compteront de nouveau quand" in french
+
+
+async def test_once_its_place_is_confirmed_only_the_days_since_the_move_count(tmp_path: Path) -> None:
+    service = shown(tmp_path)
+    with_positions(service, 45.85, 45.87, 45.87, 45.87, confirmed=True)
+    page = await page_of(service, PATH)
+    text = corrected(page)
+    assert "the beacon was moved by 2.2 km." in text and "once the operator" not in text
+    assert "on 12 days" in text or "on 11 days" in text, text
+
+
+async def test_a_beacon_that_stands_where_it_stood_restarts_nothing(tmp_path: Path) -> None:
+    service = shown(tmp_path)
+    with_positions(service, 45.85, 45.85, 45.85, 45.85)
+    assert "The learning started again" not in corrected(await page_of(service, PATH))
+
+
+async def test_another_reference_station_starts_again_and_both_are_named(tmp_path: Path) -> None:
+    service = shown(tmp_path)
+    last = day_number(NOW.date()) - 3
+    hours = np.full(HOURS_A_DAY, 20_000, np.int32)
+    learned = ModelsOfDay(SITE, ROMMA, last, 0, {"arome_0025": hours})
+    with service.database.write() as connection:
+        append_learning(connection, Question("public", EVENING_BEFORE.number, SPEED), [learned])
+    async with served(service) as client:
+        answer = (await client.get(f"/api/v1/sites/{SITE}/forecast?day={TOMORROW}")).json()
+        french = parsed(await get(client, PATH, "fr"))
+    restarted = answer["learningRestarted"]
+    assert (restarted["reason"], restarted["since"]) == ("replaced", f"{NOW.date() - timedelta(days=2)}")
+    assert restarted["text"].endswith(f"the station is {FFVL} now, and was {ROMMA} before.")
+    assert f"la balise est maintenant {FFVL}, c’était {ROMMA} avant." in corrected(french)

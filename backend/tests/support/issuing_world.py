@@ -11,7 +11,17 @@ import numpy as np
 from backend.core.issued import Audience, IssuedForecast
 from backend.core.local_time import date_of, day_number, local_moment
 from backend.core.parameters import Parameter
-from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Reference, Run, Site
+from backend.core.records import (
+    Forecast,
+    ForecastBatch,
+    Observation,
+    ObservationBatch,
+    Position,
+    Reference,
+    Run,
+    Site,
+    network_of,
+)
 from backend.forecast.directions import LEAST_SPEED
 from backend.issuing.issue import Issuer
 from backend.storage.database import Database
@@ -132,6 +142,18 @@ class IssuingWorld:
                     records=tuple(record for record in records if record.station.startswith(network)),
                 )
             )
+
+    def place(self, station: str, moment: datetime, latitude: float) -> None:
+        """Store an answer that states where a station stands."""
+        self.store.add_observations(
+            ObservationBatch(
+                source=network_of(station),
+                route="test",
+                rank=0,
+                collected_at=moment,
+                positions=(Position(station, moment, latitude, 6.22),),
+            )
+        )
 
     def collect(self, day: int) -> None:
         """Store what comes on a day up to 18:45: the run for tomorrow, the readings since yesterday 19:00."""
