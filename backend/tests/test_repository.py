@@ -88,12 +88,16 @@ def files_that_are_missing(text: str) -> set[str]:
     paths = set(re.findall(r"\b(?:backend|proofs)(?:/[\w.-]+)*/[\w-]+\.\w+", text))
     modules = set(re.findall(r"python -m ((?:backend|proofs)[\w.]*)", text))
     paths |= {module.replace(".", "/") for module in modules}
+    tests = {
+        f"{file}::{name}"
+        for file, name in re.findall(r"`(\w+\.py)::(test_\w+)`", text)
+        if not any(f"def {name}(" in path.read_text() for path in code if path.name == file)
+    }
     names = set(re.findall(r"`(\w+\.py)`", text)) | {
         f"{name}.py" for name in re.findall(r"`(test_\w+)`", text)
     }
-    return {path for path in paths - created if not list(ROOT.glob(f"{path}*"))} | (
-        names - {path.name for path in code}
-    )
+    missing = {path for path in paths - created if not list(ROOT.glob(f"{path}*"))}
+    return missing | tests | (names - {path.name for path in code})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

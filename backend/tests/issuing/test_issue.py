@@ -171,6 +171,18 @@ def test_another_reference_station_starts_again(world: IssuingWorld) -> None:
     assert world.issued(NEXT + 1, site="passy") != []
 
 
+def test_a_station_that_is_the_reference_again_starts_again(world: IssuingWorld) -> None:
+    world.change_reference("planfait", "romma:9", NEXT + 1)
+    world.days(NEXT, 1)
+    world.change_reference("planfait", "ffvl:1", NEXT + 2)
+    world.days(NEXT + 1, 1)
+    assert world.issued(NEXT + 2) == []
+    with world.database.read() as connection:
+        saved = saved_states(connection, WIND_OF_TOMORROW, ["planfait"])["planfait"]
+    assert (saved.station, saved.first) == ("ffvl:1", NEXT + 2)
+    assert UnitState.unpacked(saved.content).state.days[0] == 0
+
+
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_a_moved_station_starts_again_on_the_day_of_its_move(world: IssuingWorld, confirmed: bool) -> None:
     moved = NEXT - 3
