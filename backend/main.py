@@ -48,8 +48,9 @@ from backend.collectors.transport.payload_archive import PayloadArchive
 from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import Settings, check_setting_names, settings_file
+from backend.core.daemon_thread import in_daemon_thread
 from backend.core.disk import free_bytes
-from backend.core.errors import ConfigError, StoreUnavailableError
+from backend.core.errors import ConfigError, MeteoScoreError, StoreUnavailableError
 from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
@@ -85,6 +86,10 @@ SWITCH_SECONDS = 0.0005
 While a batch of 320 000 values is stored, a thread that wakes up every millisecond is 9.5 ms late at the 99th
 percentile with the default, and 4.8 ms with this value. The batch takes the same time.
 """
+
+
+LOOK_FOR_MONTHS_SECONDS = 3600.0
+"""How often a process asks whether the daily look for closed months is due."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,6 +333,7 @@ def create_app(
         )
         start = asyncio.create_task(_bring_up(service, heartbeat, catch_up, before_schedule))
         watch = asyncio.create_task(_watch_store(service, start), name="watch the store")
+        months = asyncio.create_task(_look_for_months(service, start), name="look for closed months")
         parts = cast(ServiceParts, service)  # a frozen class does not match a protocol of variables
         alerts = asyncio.create_task(service.alert_watch.forever(parts), name="alerts")
         try:
@@ -335,7 +341,8 @@ def create_app(
         finally:
             start.cancel()
             watch.cancel()
-            await asyncio.wait([start, watch])
+            months.cancel()
+            await asyncio.wait([start, watch, months])
             await stop_scheduler()
             await service.runner.drain(service.config.shutdown_grace_seconds)
             alerts.cancel()
@@ -407,6 +414,31 @@ async def _watch_store(service: Service, start: asyncio.Task[None]) -> None:
     """Check the store once it is open, and regularly after that."""
     await asyncio.wait([start])
     await watch_store(service.database)
+
+
+async def _look_for_months(service: Service, start: asyncio.Task[None]) -> None:
+    """Once a day, export closed months and remove raw values that are old enough: one process on a store."""
+    folder = service.settings.months_dir
+    if folder is None or service.config.meteo_score_role == "api":
+        return
+    await asyncio.wait([start])
+
+    def look() -> None:
+        # Imported here: services without MONTHS_DIR need no Polars.
+        from backend.files import month_removal
+        from backend.files.dictionary import source_origins
+
+        sources = (*service.sources.every(FORECASTS), *service.sources.every(OBSERVATIONS))
+        lookbacks = (service.config.lookback(job) for job in (FORECASTS, OBSERVATIONS))
+        rules = month_removal.Rules.of(service.settings, folder, source_origins(sources), *lookbacks)
+        month_removal.look(service.database, rules, service.clock())
+
+    while True:
+        try:
+            await in_daemon_thread("closed months", look)
+        except MeteoScoreError as error:
+            log.warning("closed months were not looked for", reason=str(error))
+        await asyncio.sleep(LOOK_FOR_MONTHS_SECONDS)
 
 
 async def _bring_up(

@@ -24,6 +24,7 @@ from backend.scheduler.config import JOB_NAMES, JOBS
 from backend.scheduler.runner import BlockedJob
 from backend.scheduler.scheduler import is_alive
 from backend.storage.database import Trouble
+from backend.storage.retention import retention
 from backend.storage.run_records import FailureStreak
 from backend.storage.store_identity import store_identity
 
@@ -41,6 +42,7 @@ ReasonCode = Literal[
     "sites_file_broken",
     "clock_off",
     "backup_overdue",
+    "values_not_removed",
 ]
 
 FAILED_RUNS = 3
@@ -102,6 +104,8 @@ class Snapshot:
     clock_offset: ClockOffset | None = None
     backed_up_at: datetime | None = None
     backup_max_age: timedelta | None = None
+    retention_since: datetime | None = None
+    """Since when closed months could not be exported, or old values not removed; None: they can."""
 
 
 def take_snapshot(service: ServiceParts) -> Snapshot:
@@ -111,6 +115,7 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
     silent: dict[str, datetime] = {}
     ages: list[SourceFreshness] = []
     backed_up_at: datetime | None = None
+    retention_since: datetime | None = None
     store: Literal["reachable", "unreachable", "damaged", "replaced"] = "reachable"
     try:
         service.ledger.require_same_store()
@@ -119,6 +124,8 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
         ages = freshness(service, service.ledger.newest_data())
         with service.database.read() as connection:
             backed_up_at = store_identity(connection).backed_up_at
+            if service.settings.months_dir is not None:  # without it there is no work that could fail
+                retention_since = retention(connection).since
     except StoreReplacedError:
         store = "replaced"
     except StoreDamagedError:
@@ -154,6 +161,7 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
         clock_offset=service.clock_watch.offset(),
         backed_up_at=backed_up_at,
         backup_max_age=timedelta(hours=hours) if (hours := service.settings.backup_max_age_hours) else None,
+        retention_since=retention_since,
     )
 
 
@@ -311,6 +319,17 @@ def _about_the_machine(snapshot: Snapshot) -> list[StateReason]:
                 f" {in_words(snapshot.backup_max_age.total_seconds())} is the limit.",
                 since=snapshot.backed_up_at,
                 what_to_do="Run meteo-score backup, and see why its timer or cron job did not.",
+            )
+        )
+    if snapshot.retention_since is not None:
+        state_reasons.append(
+            StateReason(
+                code="values_not_removed",
+                sentence="Closed months could not be exported, or old raw values not be removed: they stay in"
+                " the store.",
+                since=snapshot.retention_since,
+                what_to_do="Run meteo-score data retain --dry-run: it names the reason. See"
+                " values_not_removed in docs/operations.md.",
             )
         )
     return state_reasons

@@ -100,7 +100,10 @@ SUBCOMMANDS = {
         "backend.cli.import_",
         "Import forecasts and observations from a file: all rows, or none.",
     ),
-    "data": Subcommand("backend.cli.data", "Remove wrong values and imports, and put them back."),
+    "data": Subcommand(
+        "backend.cli.data",
+        "Remove wrong values and imports, put them back, and remove old values that are in files.",
+    ),
     "export": Subcommand(
         "backend.cli.export", "Export values, pairs and scores to a file, with a data dictionary."
     ),

@@ -22,6 +22,8 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.orders import Selection
 from backend.scheduler.runner import heed_stop
+from backend.storage.database import to_epoch
+from backend.storage.retention import described, retention
 from backend.storage.run_records import JobRun, run_as_dict
 
 app = typer.Typer(add_completion=False)
@@ -88,7 +90,13 @@ def backfill(
         entry for name, entry in known.items() if name not in excluded and (source is None or name in source)
     ]
 
-    opened(context).migrated()
+    with opened(context).migrated().database.read() as connection:
+        kept_from = retention(connection).scored_from
+    if kept_from is not None and to_epoch(since) < kept_from:
+        raise ConfigError(
+            f"--from {first:%Y-%m-%d}: must be {described(kept_from)} at least: earlier values were exported"
+            " and removed, and their score days are final"
+        )
     pieces = [piece for job, one in chosen for piece in _pieces(job, one, since, until, now)]
     for name, reason in excluded.items() if source is None else ():
         print_text(f"{name}: left out: {reason}", err=True)

@@ -1,4 +1,7 @@
-"""`meteo-score data`: removal of wrong values and of imports, with a record, and the way back."""
+"""`meteo-score data`: removal of wrong values and of imports, with a record, and the way back.
+
+The removal of old values that are in files is in cli/retain.py.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from rich.table import Table
 
 from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
+from backend.cli.retain import retain
 from backend.core.errors import ConfigError
 from backend.core.text import printable
 from backend.main import Service
@@ -33,8 +37,11 @@ from backend.storage.removals import (
 )
 
 app = typer.Typer(
-    name="data", add_completion=False, help="Remove wrong values and imports, and put them back."
+    name="data",
+    add_completion=False,
+    help="Remove wrong values and imports, put them back, and remove old values that are in files.",
 )
+app.command("retain")(retain)
 
 Number = Annotated[int, typer.Argument(metavar="ID", help="Number of the removal: see data removed.")]
 Day = Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")]

@@ -10,12 +10,15 @@ import typer
 from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import row_progress
+from backend.core.errors import ConfigError
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 
 
 def export_months(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the files.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="The folder of the files; default: MONTHS_DIR.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write forecasts and observations of closed months (UTC) as Parquet, each month once.
@@ -28,6 +31,9 @@ def export_months(
 
     used = opened(context)
     service = used.current()
+    folder = folder or service.settings.months_dir
+    if folder is None:
+        raise ConfigError("FOLDER: name the folder of the files, or set MONTHS_DIR")
     sources = [source for job in (FORECASTS, OBSERVATIONS) for source in service.sources.every(job)]
     terms = month_export.Terms(source_origins(sources), service.settings.public_imports)
     closed = month_export.closed_after(*(used.config.lookback(job) for job in JOBS))

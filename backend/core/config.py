@@ -65,6 +65,14 @@ FFVL_KEY and FFVL_API_KEY are this similar, HOSTNAME and HOST are not.
 LEAST_TOKEN = 16
 """Minimum characters of an admin token: a shorter one can be guessed and is ignored."""
 
+LEAST_RETENTION_DAYS = 120
+"""Minimum of RETENTION_FORECAST_DAYS and RETENTION_OBSERVATION_DAYS.
+
+Score days are computed again from raw values as long as these can change: a month may close 17 days after its
+end (31 days after its first), and a flag that is learned then takes up to 60 days of readings out of the
+scores. Issuing reads 7 days of raw readings; what it learns from is stored apart and never removed.
+"""
+
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _CREDENTIALS = re.compile(r"//.*@")
@@ -230,7 +238,19 @@ def _arome_runs(hours: tuple[int, ...]) -> tuple[int, ...]:
     return hours
 
 
+def _retention(days: int) -> int:
+    if days < LEAST_RETENTION_DAYS:
+        raise ValueError(
+            f"must be at least {LEAST_RETENTION_DAYS}, or empty to keep all: a sensor is judged by up to 60"
+            " days of readings, which are then scored again, and values are removed by whole months"
+        )
+    return days
+
+
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
+RetentionDays = Annotated[
+    Annotated[int, Field(le=36_500), AfterValidator(_retention)] | None, BeforeValidator(unset_if_blank)
+]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Key = Annotated[SecretStr | None, BeforeValidator(_key)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
@@ -356,6 +376,9 @@ class Settings(EnvironmentSettings):
     data_dir: Path = Field(default_factory=lambda: user_data_path("meteo-score", appauthor=False))
     backup_max_age_hours: Annotated[int, Field(ge=0, le=87_600)] = 48  # 0: no limit
     keep_payloads_days: Annotated[int, Field(ge=0, le=3650)] = 14
+    months_dir: Annotated[Path | None, BeforeValidator(unset_if_blank)] = None
+    retention_forecast_days: RetentionDays = None
+    retention_observation_days: RetentionDays = None
     sites_file: Path = Field(default_factory=default_sites_file)
     sites_from: Literal["file", "database"] = "file"
 
@@ -441,6 +464,13 @@ class Settings(EnvironmentSettings):
                 f"must end in ROOT_PATH ({root})" if root else "must have no path: set ROOT_PATH to that path"
             )
         return url
+
+    @field_validator("retention_forecast_days", "retention_observation_days")
+    @classmethod
+    def _exported_first(cls, days: int | None, info: ValidationInfo) -> int | None:
+        if days is not None and info.data.get("months_dir") is None:
+            raise ValueError("needs MONTHS_DIR: values are removed only once they are in a file there")
+        return days
 
     @property
     def usable_admin_token(self) -> str | None:

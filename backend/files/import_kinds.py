@@ -124,6 +124,16 @@ def _thousandths(value: float) -> int:
     return round(value * 1000)  # as rows_by_key() stores it
 
 
+def _refuse_removed(piece: Piece, name: str, kept_from: int | None) -> None:
+    if kept_from is not None:
+        piece.refuse(
+            name,
+            piece[name] < kept_from,
+            f"is before {from_epoch(kept_from):%Y-%m-%d}: values of that time were exported and removed, and"
+            " their score days are final",
+        )
+
+
 class ForecastImport:
     """Import of forecasts for `sites`."""
 
@@ -132,8 +142,9 @@ class ForecastImport:
     rest: tuple[str, ...] = ("available_at", "stated", "value")
     merge_same = False
 
-    def __init__(self, sites: Sequence[Site], now: datetime) -> None:
+    def __init__(self, sites: Sequence[Site], now: datetime, kept_from: int | None = None) -> None:
         self.now = now
+        self.kept_from = kept_from
         self.names = [site.id for site in sites]
         self.numbers = {name: number for number, name in enumerate(self.names)}
         self.since = {site.id: to_epoch(site.valid_from) for site in sites if site.valid_from}
@@ -156,6 +167,7 @@ class ForecastImport:
                 " a forecast for the earlier position is not stored with it",
             )
         piece.refuse("valid_time", valid < run, "is before reference_time")
+        _refuse_removed(piece, "valid_time", self.kept_from)
         piece.refuse(
             "valid_time", valid > run + int(FURTHEST.total_seconds()), f"is over {FURTHEST.days} days ahead"
         )
@@ -247,8 +259,11 @@ class ObservationImport:
     key: tuple[str, ...] = ("station", "time", "parameter")
     rest: tuple[str, ...] = ("averaging_minutes", "direction_resolution", "value")
 
-    def __init__(self, stations: Collection[str], now: datetime, *, merge_same: bool) -> None:
+    def __init__(
+        self, stations: Collection[str], now: datetime, kept_from: int | None = None, *, merge_same: bool
+    ) -> None:
         self.now = now
+        self.kept_from = kept_from
         self.merge_same = merge_same
         self.names = sorted(stations)
         self.numbers = {name: number for number, name in enumerate(self.names)}
@@ -259,6 +274,7 @@ class ObservationImport:
         piece.one_of("parameter", PARAMETER_NUMBERS, _NO_PARAMETER)
         piece.moment("time")
         piece.not_after("time", self.now)
+        _refuse_removed(piece, "time", self.kept_from)
         piece.value()
         if piece.has("averaging_minutes"):
             piece.number("averaging_minutes", 1, 1440, "minutes", whole=True)

@@ -30,6 +30,7 @@ from backend.storage.database import Database, from_epoch, to_epoch
 from backend.storage.imported_files import newest_batch, note_import
 from backend.storage.removals import Held, held, refused_file
 from backend.storage.replaced import Measure, note_replaced
+from backend.storage.retention import retention
 
 OnRows = Callable[[str, int], None]
 """Called with "checked" or "stored" and the number of rows just checked or stored."""
@@ -74,7 +75,8 @@ def import_forecasts(
     that differs from that of an earlier file is refused, unless `replace` is set: it stores the new value and
     records the old one. Blocks. Raises FileRefusedError and StoreUnavailableError, with nothing stored.
     """
-    return _import(database, table, ForecastImport(sites, require_utc(now)), dry_run, replace, on_rows)
+    kind = ForecastImport(sites, require_utc(now), _kept_from(database))
+    return _import(database, table, kind, dry_run, replace, on_rows)
 
 
 def import_observations(
@@ -94,8 +96,14 @@ def import_observations(
     averaging period or resolution is handled as in import_forecasts. Blocks. Raises FileRefusedError and
     StoreUnavailableError, with nothing stored.
     """
-    kind = ObservationImport(stations, require_utc(now), merge_same=merge_same)
+    kind = ObservationImport(stations, require_utc(now), _kept_from(database), merge_same=merge_same)
     return _import(database, table, kind, dry_run, replace, on_rows)
+
+
+def _kept_from(database: Database) -> int | None:
+    """Return the moment from which values can be scored, or None for all (storage/retention.py)."""
+    with database.read() as connection:
+        return retention(connection).scored_from
 
 
 def _import(

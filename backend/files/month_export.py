@@ -39,6 +39,7 @@ serve their readings for at most three days, and correct some of them a day late
 _MARGIN = timedelta(days=2)
 
 COLUMNS: Mapping[Kind, Columns] = {"forecast": MONTH_FORECASTS, "observation": MONTH_OBSERVATIONS}
+OWNERS: Mapping[Kind, str] = {"forecast": "site", "observation": "station"}
 TABLES: Mapping[Kind, sa.Table] = {"forecast": t.forecast, "observation": t.observation}
 
 OnRows = Callable[[str, int], None]
@@ -111,10 +112,15 @@ def export_month(
     """Write the values of a month that are in none of its files; None if there are none. Raises as above."""
     earlier = folder.verified(kind, month)
     part, columns = len(earlier) + 1, COLUMNS[kind]
+    span = month.first, month.end
     draft, contents = work / f"part-{part:04}.parquet", _Contents()
     with new_file(draft, columns, force=True) as writer, database.read() as connection:
-        for frame in month_frames(connection, kind, month, owners, part):
-            fresh = not_in(earlier, kind, frame)
+        for frame in month_frames(connection, kind, span, owners, part):
+            if not len(frame):  # rows whose values were all taken back
+                continue
+            fresh = frame
+            if earlier:
+                fresh = not_in(written_of(earlier, kind, frame[OWNERS[kind]][0]), frame)
             contents.add(fresh)
             on_rows("written", len(fresh))
             writer.write(fresh)
@@ -147,10 +153,10 @@ def export_month(
 
 
 def month_frames(
-    connection: Connection, kind: Kind, month: UtcMonth, owners: Sequence[int], part: int
+    connection: Connection, kind: Kind, span: tuple[int, int], owners: Sequence[int], part: int = 0
 ) -> Iterator[pl.DataFrame]:
-    """Yield the stored values of a month, by site or station."""
-    span, chosen = (month.first, month.end), set(owners)
+    """Yield the stored values from a moment to before another, by site or station."""
+    chosen = set(owners)
     if kind == "observation":
         for station_id, code in station_codes(connection).items():
             if station_id in chosen:
@@ -164,15 +170,16 @@ def month_frames(
             yield from site_frames(connection, site_id, span, models, MONTH_FORECASTS, same)
 
 
-def not_in(files: Sequence[Path], kind: Kind, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of one site or station that are in none of these files; `part` does not count."""
-    if not files or not len(frame):
-        return frame
-    owner = "site" if kind == "forecast" else "station"
+def written_of(files: Sequence[Path], kind: Kind, name: str) -> pl.DataFrame:
+    """Return what these files have of a site or station."""
     written = pl.scan_parquet(list(files), glob=False, hive_partitioning=False)
-    of_owner = written.filter(pl.col(owner) == frame[owner][0]).collect()
+    return written.filter(pl.col(OWNERS[kind]) == name).collect()
+
+
+def not_in(written: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that were not written; all columns count but `part`."""
     names = [name for name in frame.columns if name != "part"]
-    return frame.join(of_owner, on=names, how="anti", nulls_equal=True, maintain_order="left")
+    return frame.join(written, on=names, how="anti", nulls_equal=True, maintain_order="left")
 
 
 class _Contents:

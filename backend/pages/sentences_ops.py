@@ -125,6 +125,10 @@ def problem(words: Language, code: str) -> tuple[str, str]:
             words.gettext("The newest backup is too old"),
             words.gettext("Run meteo-score backup, and see why its timer or cron job did not."),
         ),
+        "values_not_removed": (
+            words.gettext("Old raw values stay in the store"),
+            words.gettext("Run meteo-score data retain --dry-run: it names the reason."),
+        ),
     }
     return known.get(code, (code.replace("_", " "), ""))
 

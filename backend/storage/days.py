@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy.dialects import sqlite
 
 from backend.core.columns import MOST_REASONS, ForecastDays, Ints, ObservedDays, Times
-from backend.core.local_time import HOURS_A_DAY, local_moment
+from backend.core.local_time import HOURS_A_DAY, local_moment, month_number
 from backend.core.parameters import ABSENT, Parameter
 from backend.storage import schema as t
 from backend.storage.database import is_postgres
@@ -204,13 +204,21 @@ def observed_day_rows(site_id: int, new_days: Iterable[ObservedDays]) -> list[tu
     ]
 
 
-def forget(connection: sa.Connection, site_id: int) -> None:
-    """Delete all score days of a site, with its flags and limits."""
-    for table in (
-        *(t.forecast_day, t.observed_day, t.doubted, t.quality_limit),
-        *(t.sensor_day, t.station_flag),
+def forget(connection: sa.Connection, site_id: int, first: int) -> None:
+    """Delete the score days of a site from local day `first` on, with their limits, and all its flags.
+
+    `first` is the first day that can be computed again (storage/retention.py).
+    """
+    for column, least in (
+        (t.forecast_day.c.day, first),
+        (t.observed_day.c.day, first),
+        (t.sensor_day.c.day, first),
+        (t.doubted.c.time, local_moment(first)),
+        (t.quality_limit.c.month, month_number(first)),
     ):
-        connection.execute(sa.delete(table).where(table.c.site_id == site_id))
+        table = column.table
+        connection.execute(sa.delete(table).where(table.c.site_id == site_id, column >= least))
+    connection.execute(sa.delete(t.station_flag).where(t.station_flag.c.site_id == site_id))
 
 
 def forecast_columns(

@@ -156,6 +156,13 @@ def station_codes(connection: sa.Connection) -> dict[int, str]:
     return {row.id: row.code for row in connection.execute(query)}
 
 
+def owner_names(connection: sa.Connection, table: sa.Table) -> dict[int, str]:
+    """Return the names of all sites, for forecasts, or the codes of all stations, by id."""
+    if table is t.observation:
+        return station_codes(connection)
+    return {site_id: slug for site_id, (slug, _) in site_series(connection).items()}
+
+
 def stored_days(connection: sa.Connection, site_id: int) -> tuple[int, int] | None:
     """Return the first and last local day with a stored forecast or reading of a site, or None."""
     ends = [

@@ -15,6 +15,7 @@ from backend.storage.due import forecasts_changed
 from backend.storage.origins import by_row, mixed, origin_of, origins_of, stored_row, write_values
 from backend.storage.precedence import NEW, Mode, Origin, Row, Values, merge
 from backend.storage.removals import held
+from backend.storage.retention import retention
 from backend.storage.rows import Key, chunks, fetched, ids_of, rows_by_key, value_columns
 from backend.storage.run_records import Claim
 from backend.storage.site_rows import present_ids
@@ -42,10 +43,14 @@ def store_forecasts(
     column = t.forecast_batch.c
     earlier = sa.select(column.id).where(column.model_id == model_id, column.reference_time == of_run[1])
     known = connection.execute(earlier.limit(1)).first() is not None
-    gained = 0
+    gained, floor = 0, retention(connection).forecasts_from
     # What the operator removed is not stored again; its parts are noted, so that they are not asked for.
     is_held = held(connection).of_model(run.model, of_run[1]) is not None
     for incoming in () if is_held else _portions(batch, run, sites):
+        if floor is not None:
+            incoming = {key: values for key, values in incoming.items() if key[1] >= floor}
+            if not incoming:
+                continue
         stored: dict[Key, Row] = {}
         origins: dict[int, Origin] = {}
         if known:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from backend.storage import schema as t
 from backend.storage.database import Database, insert_into, to_epoch
+from backend.storage.retention import retention
 from backend.storage.rows import chunks
 from backend.storage.run_records import REPLAYED
 
@@ -81,11 +82,11 @@ def configured(
                 mappings[slug].append(
                     SiteMapping(max(since, valid_from or since), frozenset(stations.split(",")) - {""})
                 )
-        starts = {}
+        starts, kept_from = {}, retention(connection).scored_from or 0  # nothing is missing that was removed
         for source in sources:
             start = connection.execute(_FIRST_RUN, {"source": source}).scalar()
             if start is not None:
-                starts[source] = start
+                starts[source] = max(start, kept_from)
     return Configured(dict(mappings), starts)
 
 

@@ -15,6 +15,7 @@ from backend.storage.origins import by_row, mixed, origin_of, origins_of, stored
 from backend.storage.positions import note_positions
 from backend.storage.precedence import NEW, Mode, Origin, Row, merge
 from backend.storage.removals import held
+from backend.storage.retention import retention
 from backend.storage.rows import Key, ids_of, rows_by_key, value_columns
 from backend.storage.run_records import Claim
 
@@ -39,6 +40,9 @@ def store_observations(
             for key, values in incoming.items()
             if periods.of_station(code_of[key[0]], key[1]) is None
         }
+    floor = retention(connection).observations_from
+    if floor is not None:  # a network repeats the last reading of a silent beacon, however old it is
+        incoming = {key: values for key, values in incoming.items() if key[1] >= floor}
     stored, origins = stored_readings(connection, incoming)
     changed, gained = merge(stored, incoming, origin_of(batch), origins, last_wins=True, mode=mode)
     if changed:

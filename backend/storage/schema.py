@@ -420,6 +420,19 @@ def _removed(name: str, values: Table) -> Table:
 removed_forecast = _removed("removed_forecast", forecast)
 removed_observation = _removed("removed_observation", observation)
 
+# --- What was exported and removed ---------------------------------------------------------------------
+
+retention = Table(  # one row, once something was exported or removed
+    "retention",
+    metadata,
+    Column("key", SmallInteger, primary_key=True, autoincrement=False),  # 1
+    Column("forecasts_from", BigInteger),  # earlier forecasts were exported and removed; null: none
+    Column("observations_from", BigInteger),
+    Column("looked_at", BigInteger),  # when a service last looked for months to export or remove
+    Column("problem", SafeText),  # why that look could not do its work; null: it could
+    Column("problem_since", BigInteger),
+)
+
 # --- Score days: derived from the above, and computed again after each change -----------------------
 
 # A day is 25 hours from local midnight. Its values are 32-bit integers, little-endian, one row of hours per

@@ -82,7 +82,7 @@ ROOMS = {
         *("scoring", "scoring/sample", "scoring/questions"),
     },
     "main": {
-        *("core", "storage", "scheduler", "issuing", "answers", "alerts", "api", "api/routes"),
+        *("core", "storage", "scheduler", "issuing", "files", "answers", "alerts", "api", "api/routes"),
         *("pages", "pages/routes"),
         *COLLECTORS,
         *SCORING,

@@ -3,7 +3,8 @@
 A site is made in three steps: read what is kept of its due days in one state of the store, compute, and
 write if the due marks are unchanged since reading. A value that came in between leaves its day due. A day
 is a pure function of what is stored, so neither the order in which things came nor the number of processes
-that work here makes a difference.
+that work here makes a difference. A day whose raw values were exported and removed is final: nothing
+that makes it due computes it again (storage/retention.py).
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from backend.storage.database import Connection, Database
 from backend.storage.due import EVERY_DAY, note_due
 from backend.storage.issued import issued_day_numbers, scored_forecasts
 from backend.storage.positions import whereabouts
+from backend.storage.retention import first_open_day
 from backend.storage.score_queries import model_ids
 
 CHUNK_DAYS = 200
@@ -156,6 +158,7 @@ def make_due(database: Database, site_ids: Iterable[int], first: int | None = No
 @dataclass
 class _Made:
     stamp: int  # of the site's days, as they were read
+    first: int  # the first day that is not final
     spans: list[Span]
     forecasts: list[dict[int, ForecastDays]] = field(default_factory=list)  # by view, for each span
     observed: list[list[ObservedDays]] = field(default_factory=list)  # by station
@@ -168,17 +171,20 @@ class _Made:
 
 def _make(connection: Connection, site_id: int, due: Iterable[int], today: int) -> _Made:
     stations = collected_rows.site_stations(connection, site_id)
-    made = _Made(
-        store.days_stamp(connection, site_id), _spans(connection, site_id, stations, set(due), today)
-    )
+    cleared, first_open = EVERY_DAY in due, first_open_day(connection)
+    spans = _spans(connection, site_id, stations, set(due), range(first_open, today + 1))
+    made = _Made(store.days_stamp(connection, site_id), first_open, spans)
     runs: list[ForecastRows] = []
     for span in made.spans:
         first, last = int(span.starts[0]) - HOUR, int(span.starts[-1]) + HOUR
         runs.append(collected_rows.forecast_rows(connection, site_id, first, last))
         made.forecasts.append(select_runs(runs[-1], span))
         _add_issued(connection, site_id, span, made.forecasts[-1])
-    stored = {} if EVERY_DAY in due else quality_state.read_limits(connection, site_id)
-    known = {month: flat.reshape(QUARTERS, len(LIMITED)) for month, flat in stored.items()}
+    known = {
+        month: flat.reshape(QUARTERS, len(LIMITED))
+        for month, flat in quality_state.read_limits(connection, site_id).items()
+        if not cleared or month < month_number(first_open)
+    }
     if made.spans:
         _renew_limits(connection, site_id, made, known, today)
     rows = []
@@ -196,7 +202,8 @@ def _make(connection: Connection, site_id: int, due: Iterable[int], today: int) 
                 for station, readings in of_span.items()
             }
         )
-    _learn_flags(connection, site_id, made, stations, today, cleared=EVERY_DAY in due)
+    _learn_flags(connection, site_id, made, stations, today, cleared=cleared)
+    made.again = {day for day in made.again if day >= first_open}
     flags = [*made.flags, *exclusions(connection, stations)]
     for span, of_runs, of_readings in zip(made.spans, runs, rows, strict=True):
         observed, doubts = observed_days(of_readings, span, of_runs, known, flags, away)
@@ -216,17 +223,16 @@ def _add_issued(connection: Connection, site_id: int, span: Span, forecasts: dic
 
 
 def _spans(
-    connection: Connection, site_id: int, stations: tuple[int, ...], due: set[int], today: int
+    connection: Connection, site_id: int, stations: tuple[int, ...], due: set[int], within: range
 ) -> list[Span]:
-    """Return the due days as spans of neighbours, none longer than CHUNK_DAYS."""
+    """Return the due days within a range as spans of neighbours, none longer than CHUNK_DAYS."""
     if EVERY_DAY in due:
-        due = due - {EVERY_DAY}
         kept = collected_rows.span_of(connection, site_id, stations)
         if kept is not None:
-            due |= set(range(day_of_epoch(kept[0]), min(day_of_epoch(kept[1]), today) + 1))
-        due |= {day for day in issued_day_numbers(connection, site_id) if day <= today}
+            due = due | set(range(day_of_epoch(kept[0]), day_of_epoch(kept[1]) + 1))
+        due = due | set(issued_day_numbers(connection, site_id))
     spans: list[Span] = []
-    for day in sorted(due):
+    for day in sorted(due.intersection(within)):
         if spans and day == spans[-1].last + 1 and len(spans[-1].days) < CHUNK_DAYS:
             spans[-1] = Span(spans[-1].first, day)
         else:
@@ -280,8 +286,8 @@ def _learn_flags(
     """Put the flags into `made` as they will be once it is written, with the days that a change reaches."""
     redone = {day for span in made.spans for day in span.days}
     parts: dict[int, list[tuple[int, NDArray[np.void]]]] = {station: [] for station in stations}
-    for station, day, packed in () if cleared else quality_state.read_digests(connection, site_id):
-        if station in parts and day not in redone:
+    for station, day, packed in quality_state.read_digests(connection, site_id):
+        if station in parts and day not in redone and (not cleared or day < made.first):
             parts[station].append((day, np.frombuffer(packed, DIGEST)[0]))
     for of_span in made.digests:
         for station, found in of_span.items():
@@ -396,7 +402,7 @@ def _surroundings(runs: ForecastRows, span: Span, known: Mapping[int, NDArray[np
 
 def _write(connection: Connection, site_id: int, made: _Made, *, cleared: bool) -> None:
     if cleared:
-        store.forget(connection, site_id)
+        store.forget(connection, site_id, made.first)
     for span, forecasts in zip(made.spans, made.forecasts, strict=True):
         store.write_forecast_days(connection, site_id, span.days, forecasts)
     for span, observed, doubts in zip(made.spans, made.observed, made.doubts, strict=True):

@@ -55,6 +55,7 @@ UNWELL: dict[ReasonCode, Snapshot] = {
     "disk_full": replace(FINE, disks=[Disk("the store", DISK_FULL_BYTES - 1)]),
     "sites_file_broken": replace(FINE, sites_problem=Trouble(NOW - HOUR, "/srv/sites.toml, line 3")),
     "clock_off": replace(FINE, clock_offset=ClockOffset(3660.0, 3, 4)),
+    "values_not_removed": replace(FINE, retention_since=NOW - 2 * HOUR),
     "backup_overdue": replace(FINE, backed_up_at=NOW - 49 * HOUR, backup_max_age=48 * HOUR),
 }
 
