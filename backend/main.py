@@ -6,7 +6,7 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,6 +74,7 @@ from backend.storage.ledger import Ledger
 from backend.storage.queries import StoreQueries
 from backend.storage.queue import require_queue, upgrade_queue
 from backend.storage.run_records import JobRun
+from backend.storage.score_jobs import queue_due_days
 from backend.storage.site_list import SiteList
 from backend.storage.store import Store
 from backend.storage.store_check import watch_store
@@ -169,9 +170,11 @@ class Service:
             if clock_watch.offset() is None:  # a clock that is ahead makes everything look old
                 archive.prune(now)
                 _prune_rejected(store, now)
-            _update_scores(database, now)
-            if config.meteo_score_role in {"all", "api"}:
+            if config.meteo_score_role == "all":
+                update_scores(database, now)
                 prepare_pages(cast(ReadingParts, reading))
+            else:
+                _queue_scores(database, now)
 
         alert_watch = AlertWatch(
             settings.alert_urls,
@@ -280,11 +283,18 @@ def _prune_rejected(store: Store, now: datetime) -> None:
         log.warning("old rejected values not deleted", reason=str(error))
 
 
-def _update_scores(database: Database, now: datetime) -> None:
+def _queue_scores(database: Database, now: datetime) -> None:
+    try:
+        queue_due_days(database, now)
+    except StoreUnavailableError as error:
+        log.warning("scores not queued yet", reason=str(error))
+
+
+def update_scores(database: Database, now: datetime, sites: Container[int] | None = None) -> None:
     """Update the score days that a run changed. Days stay due if the store fails; the run does not fail."""
     began = time.monotonic()
     try:
-        report = update(database, now)
+        report = update(database, now, sites=sites)
     except StoreUnavailableError as error:
         log.warning("scores not updated yet", reason=str(error))
         return

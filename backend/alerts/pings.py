@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import httpx2
 import stamina
@@ -17,6 +17,7 @@ import structlog
 
 from backend.core.masking import mask_of
 from backend.scheduler.config import JobId
+from backend.storage.ledger import QUEUE_OWNER
 from backend.storage.run_records import JobRun
 
 log = structlog.get_logger()
@@ -44,20 +45,26 @@ class Pinger:
     def __init__(self, urls: Mapping[JobId, str]) -> None:
         self._urls = dict(urls)
         self._mask = mask_of(urls.values())
-        self._rids: dict[int, UUID] = {}
+        self._started: set[int] = set()
         self._waiting: asyncio.Queue[_Ping] = asyncio.Queue(_MOST_WAITING)
         self._sender: asyncio.Task[None] | None = None
 
     def started(self, job: JobId, run_id: int) -> None:
         """Queue the ping for the start of a run. Call it in the event loop."""
         if job in self._urls:
-            rid = self._rids[run_id] = uuid4()
-            self._add(_Ping(job, "/start", rid, ""))
+            self._started.add(run_id)
+            self._add(_Ping(job, "/start", self._rid(job, run_id), ""))
 
     def ended(self, run: JobRun) -> None:
-        """Queue the ping for the end of a run. Call it in the event loop."""
+        """Queue the ping for the end of a run whose start had one. Call it in the event loop.
+
+        The start of a slot that workers do was in another process.
+        """
+        of_workers = run.owner == QUEUE_OWNER and run.slot is not None
         for job in self._urls:
-            if job == run.job and (rid := self._rids.pop(run.id, None)) is not None:
+            if job == run.job and (of_workers or run.id in self._started):
+                self._started.discard(run.id)
+                rid = self._rid(job, run.id)
                 sources = [f"{part.source}: {part.status} {part.reason}".rstrip() for part in run.sources]
                 body = "\n".join([f"run {run.id}: {run.status}", *sources, *([run.note] if run.note else [])])
                 self._add(_Ping(job, "/fail" if run.status in _FAILED else "", rid, body[:10_000]))
@@ -73,6 +80,10 @@ class Pinger:
             log.warning("pings not sent: the process ends", number=self._waiting.qsize() + 1)
         self._sender.cancel()
         await asyncio.wait([self._sender])
+
+    def _rid(self, job: JobId, run_id: int) -> UUID:
+        """Return the same id in every process."""
+        return uuid5(NAMESPACE_URL, f"{self._urls[job]}#{run_id}")
 
     def _add(self, ping: _Ping) -> None:
         if self._sender is None:

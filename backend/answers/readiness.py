@@ -17,6 +17,7 @@ from pydantic import Field
 from backend.answers.base import ApiModel
 from backend.answers.durations import in_words
 from backend.answers.freshness import SourceFreshness, freshness
+from backend.answers.operation import processes
 from backend.answers.service import ServiceParts
 from backend.core.clock_watch import ClockOffset
 from backend.core.errors import StoreDamagedError, StoreReplacedError, StoreUnavailableError
@@ -59,6 +60,12 @@ SET_THE_CLOCK = (
     " future are collected again."
 )
 
+ABSENT_AFTER = timedelta(minutes=5)
+"""Time without a heartbeat of a process with the schedule after which the others report that."""
+
+ScheduleState = Literal["running", "off", "dead", "absent"]
+"""`dead` is the schedule of this process, and `absent` that of another one."""
+
 BLOCKING: frozenset[ReasonCode] = frozenset(
     {"store_unreachable", "store_damaged", "store_replaced", "scheduler_dead"}
 )
@@ -93,7 +100,7 @@ class Snapshot:
     store: Literal["reachable", "unreachable", "damaged", "replaced"] = "reachable"
     damage: Trouble | None = None
     replaced: Trouble | None = None
-    scheduler: Literal["running", "off", "dead"] = "running"
+    scheduler: ScheduleState = "running"
     blocked: Sequence[BlockedJob] = ()
     streaks: Sequence[FailureStreak] = ()
     silent: dict[str, datetime]
@@ -108,6 +115,16 @@ class Snapshot:
     """Since when closed months could not be exported, or old values not removed; None: they can."""
 
 
+def schedule_state(service: ServiceParts) -> ScheduleState:
+    """Return whether the schedule runs, here or in the process that has it. Raises StoreUnavailableError."""
+    if not service.config.scheduler_enabled:
+        return "off"
+    if service.config.ticks:
+        return "running" if is_alive() else "dead"
+    ticking = [one for one in processes(service) if one.role in {"all", "scheduler"}]
+    return "running" if any(one.age < ABSENT_AFTER for one in ticking) else "absent"
+
+
 def take_snapshot(service: ServiceParts) -> Snapshot:
     """Return the state now. Blocks for a few queries. An unreachable store is a state, not an error."""
     enabled = {source.name for job in JOBS for source in service.sources.of(job) if source.disabled is None}
@@ -117,11 +134,13 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
     backed_up_at: datetime | None = None
     retention_since: datetime | None = None
     store: Literal["reachable", "unreachable", "damaged", "replaced"] = "reachable"
+    schedule: ScheduleState = "dead" if service.config.ticks and not is_alive() else "off"
     try:
         service.ledger.require_same_store()
         streaks = [streak for job in service.runner.jobs if (streak := service.ledger.failure_streak(job))]
         silent = service.ledger.silent_sources(enabled)
         ages = freshness(service, service.ledger.newest_data())
+        schedule = schedule_state(service)
         with service.database.read() as connection:
             backed_up_at = store_identity(connection).backed_up_at
             if service.settings.months_dir is not None:  # without it there is no work that could fail
@@ -139,14 +158,13 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
         "the payload archive": service.settings.data_dir,
         "temporary files": Path(tempfile.gettempdir()),
     }
-    scheduled = service.config.ticks
     return Snapshot(
         now=service.clock(),
         # The check of the whole store can have found damage that these few queries do not touch.
         store="damaged" if damage is not None and store == "reachable" else store,
         damage=damage,
         replaced=service.database.replaced,
-        scheduler="off" if not scheduled else "running" if is_alive() else "dead",
+        scheduler=schedule,
         blocked=tuple(service.runner.blocked.values()),
         streaks=streaks,
         silent=silent,
@@ -177,7 +195,7 @@ def reasons(snapshot: Snapshot) -> tuple[StateReason, ...]:
 
 def is_blocking(reason: StateReason) -> bool:
     """Return whether the service cannot work for this reason."""
-    return reason.code in BLOCKING
+    return reason.code in BLOCKING and reason.subject is None  # the schedule of another process has one
 
 
 def _about_the_store(snapshot: Snapshot) -> list[StateReason]:
@@ -224,6 +242,17 @@ def _about_the_schedule(snapshot: Snapshot) -> list[StateReason]:
                 since=None,
                 what_to_do="If the service is starting, wait. Otherwise restart it, and look for the error in"
                 " its log.",
+            )
+        )
+    if snapshot.scheduler == "absent":
+        state_reasons.append(
+            StateReason(
+                code="scheduler_dead",
+                subject="scheduler",
+                sentence="The process with the schedule does not run.",
+                since=None,
+                what_to_do="Start the process with METEO_SCORE_ROLE=scheduler, and look for the error in its"
+                " log.",
             )
         )
     state_reasons += [

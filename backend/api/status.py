@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from backend.answers.freshness import freshness
 from backend.answers.operation import processes
+from backend.answers.readiness import schedule_state
 from backend.answers.record_head import record_head
 from backend.answers.service import ServiceParts
 from backend.api.schemas import (
@@ -20,7 +21,7 @@ from backend.api.schemas import (
     ServiceInstance,
 )
 from backend.scheduler.config import ALL_JOBS, ISSUING, JOB_NAMES, JobId
-from backend.scheduler.scheduler import is_alive, next_run_times
+from backend.scheduler.scheduler import next_run_times
 from backend.storage.run_records import JobRun, run_as_dict
 
 
@@ -29,7 +30,7 @@ def scheduler_status(service: ServiceParts) -> SchedulerStatus:
     snapshot = service.ledger.status_snapshot(service.runner.jobs, service.clock())
     forecasts, observations, issuing = (snapshot.latest.get(job) for job in ALL_JOBS)
     return SchedulerStatus(
-        running=is_alive(),
+        running=schedule_state(service) == "running",
         enabled=service.config.scheduler_enabled,
         last_forecast_collection=None if forecasts is None else public_run(forecasts),
         last_observation_collection=None if observations is None else public_run(observations),
@@ -71,8 +72,8 @@ def scheduled_job(service: ServiceParts, job: JobId, *, admin: bool = False) -> 
     now, crontab = service.clock(), service.config.crontab(job)
     pause = next((pause for pause in service.ledger.pauses(job, now) if pause.end is None), None)
     times = next_run_times(service.config, job, now)
-    # In a process without the scheduler, such as a second server, a next time would be a false promise.
-    will_run = pause is None and is_alive()
+    # Where no process has the schedule, a next time would be a false promise.
+    will_run = pause is None and schedule_state(service) == "running"
     return ScheduledJob(
         id=job,
         name=JOB_NAMES[job],

@@ -93,9 +93,11 @@ class CliContext:
         database = self.service.database
         if database.migrate(confirmed=confirmed):
             print_text(f"New, empty store: {database.name}", err=True)
-        if self.config.meteo_score_role != "all" or has_queue(database):
+        if self.config.meteo_score_role != "all":
             require_queue(database, self.config.meteo_score_role)
             upgrade_queue(database, confirmed=confirmed)
+        elif confirmed and has_queue(database):
+            upgrade_queue(database, confirmed=True)
         if database.copied_to is not None:
             print_text(f"The store was upgraded. As it was before: {database.copied_to}", err=True)
         return self.service

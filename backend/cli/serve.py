@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Container
 from typing import Annotated, cast
 
 import structlog
@@ -14,7 +15,7 @@ from backend.answers.service import ServiceParts
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.cli.context import opened
 from backend.core.logs import configure_logging
-from backend.main import Service, create_app
+from backend.main import Service, create_app, update_scores
 from backend.scheduler.heartbeat import Heartbeat
 from backend.scheduler.roles import share_work, tick, work
 from backend.scheduler.scheduler import is_alive
@@ -75,8 +76,14 @@ async def _serve_without_http(service: Service) -> None:
         if opening.done():
             await opening
             heartbeat.start()
-            do = tick if service.config.meteo_score_role == "scheduler" else work
-            await do(service.runner, keeper, stop)
+            if service.config.meteo_score_role == "scheduler":
+                await tick(service.runner, keeper, stop)
+            else:
+
+                def make_scores(sites: Container[int]) -> None:
+                    update_scores(service.database, service.clock(), sites)
+
+                await work(service.runner, keeper, stop, make_scores)
     finally:
         for task in (opening, alerts, stopped):
             task.cancel()

@@ -107,5 +107,6 @@ class QueueOfTasks:
 
     async def follow(self, claim: Claim, order: Order) -> JobRun:
         """Return the record of the run, which workers do."""
-        self._on_start(claim, order)
+        if order.slot is not None:  # the process that ends a run by hand cannot know whether it was limited
+            self._on_start(claim, order)
         return await asyncio.to_thread(self._ledger.run, claim.run_id)

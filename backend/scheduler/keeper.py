@@ -18,6 +18,7 @@ from backend.scheduler.runner import Ended, Runner
 from backend.storage.ledger import LeaseLostError
 from backend.storage.run_records import SourceRun
 from backend.storage.run_tasks import HandedOver, RunTasks, sum_of
+from backend.storage.score_jobs import queue_due_days
 
 log = structlog.get_logger()
 
@@ -63,7 +64,10 @@ class Keeper:
         if queued:
             log.warning("tasks queued again: they were lost, or their worker died", tasks=queued)
         deadline = timedelta(seconds=self._runner.config.run_deadline_seconds)
-        for run in await asyncio.to_thread(self.tasks.handed_over):
+        runs = await asyncio.to_thread(self.tasks.handed_over)
+        if not runs:  # the end of a run queues its days: these are of one whose process died just then
+            await asyncio.to_thread(queue_due_days, self._runner.ledger.database, self._runner.clock())
+        for run in runs:
             if run.is_done:
                 await self.end(run)
             elif self._runner.clock() - run.start > deadline + ENDING:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable, Container
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
@@ -35,30 +37,41 @@ def share_work(runner: Runner) -> Keeper:
 
 async def tick(runner: Runner, keeper: Keeper, stop: asyncio.Event) -> None:
     """Run the schedule, whose runs workers do, until `stop` is set."""
-    watch = asyncio.create_task(keeper.forever(), name="keeper of the queue")
-    try:
-        await keeper.looked.wait()  # the leases are renewed before the catch-up could take runs over
-        if runner.config.scheduler_enabled:
-            await start_scheduler(runner)
-        else:
+    async with _kept(keeper, stop):
+        # First the leases are renewed: the catch-up could otherwise take runs over from the queue.
+        events = [asyncio.create_task(event.wait()) for event in (keeper.looked, stop)]
+        await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+        if not runner.config.scheduler_enabled:
             log.info("scheduler off: SCHEDULER_ENABLED is false")
+        elif not stop.is_set():
+            await start_scheduler(runner)
         await stop.wait()
+        events[0].cancel()
         await stop_scheduler()
-    finally:
-        watch.cancel()
-        await asyncio.wait([watch])
 
 
-async def work(runner: Runner, keeper: Keeper, stop: asyncio.Event) -> None:
-    """Do tasks of the queue until `stop` is set."""
+async def work(
+    runner: Runner, keeper: Keeper, stop: asyncio.Event, make_scores: Callable[[Container[int]], None]
+) -> None:
+    """Do tasks of the queue until `stop` is set; `make_scores` is for those of score days."""
     # Imported here: only a worker needs the extra `scale` at its start.
     from backend.scheduler.worker import TaskWorker
 
     log.info("worker started")
+    async with _kept(keeper, stop):
+        connection = runner.ledger.database.connect_arguments()
+        await TaskWorker(runner, keeper, connection, make_scores).until(stop)
+    log.info("worker stopped")
+
+
+@asynccontextmanager
+async def _kept(keeper: Keeper, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Let the keeper watch for as long as the context lasts. A bug that ends it ends the process too."""
     watch = asyncio.create_task(keeper.forever(), name="keeper of the queue")
+    watch.add_done_callback(lambda _: stop.set())
     try:
-        await TaskWorker(runner, keeper, runner.ledger.database.connect_arguments()).until(stop)
+        yield
     finally:
         watch.cancel()
-        await asyncio.wait([watch])
-    log.info("worker stopped")
+        with suppress(asyncio.CancelledError):
+            await watch

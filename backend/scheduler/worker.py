@@ -6,12 +6,14 @@ Procrastinate fetches the tasks and counts the heartbeats. What a task is and ho
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import Any
 
 import structlog
 from procrastinate import App, PsycopgConnector, RetryStrategy
 from procrastinate.exceptions import ConnectorException
+from psycopg import OperationalError
 
 from backend.scheduler.config import ALL_JOBS
 from backend.scheduler.keeper import Keeper
@@ -19,8 +21,9 @@ from backend.scheduler.orders import Order, Selection
 from backend.scheduler.run_progress import RunProgress, until_the_store_answers
 from backend.scheduler.runner import Runner
 from backend.storage.ledger import LeaseLostError
-from backend.storage.queue import QUEUE, TASK
+from backend.storage.queue import QUEUE, SCORES, TASK
 from backend.storage.run_records import SourceRun
+from backend.storage.score_jobs import sites_of_group
 
 log = structlog.get_logger()
 
@@ -34,19 +37,34 @@ AGAIN_SECONDS = 5
 class TaskWorker:
     """Does tasks until it is stopped."""
 
-    def __init__(self, runner: Runner, keeper: Keeper, connection: dict[str, Any]) -> None:
-        """`connection` has the arguments of psycopg for a connection to the store."""
+    def __init__(
+        self,
+        runner: Runner,
+        keeper: Keeper,
+        connection: dict[str, Any],
+        make_scores: Callable[[Container[int]], None],
+        *,
+        patience: float = 5.0,
+    ) -> None:
+        """`connection` has the arguments of psycopg for a connection to the store.
+
+        `make_scores` makes the score days that are due at sites (their ids); it is called in a thread.
+        `patience` is in seconds: how long it waits for a connection, and how often it looks into the queue
+        without being notified.
+        """
         self._runner = runner
         self._tasks = keeper.tasks
         self._keeper = keeper
         self._connection = connection
+        self._make_scores = make_scores
+        self._patience = patience
 
-    async def do(self, task: int) -> None:
+    async def do(self, number: int) -> None:
         """Do a task of the ledger, unless it is done or gone.
 
         Raises StoreUnavailableError if it could not begin, CancelledError if it was stopped.
         """
-        started = await asyncio.to_thread(self._tasks.begin, task)
+        started = await asyncio.to_thread(self._tasks.begin, number)
         if started is None:
             await self._keeper.look()  # it may have been the last one of its run, given up just now
             return
@@ -81,6 +99,10 @@ class TaskWorker:
             return
         await self._keeper.end_if_done(claim.run_id)
 
+    async def make_scores(self, number: int) -> None:
+        """Make the score days that are due at the sites of a group. If that fails, they stay due."""
+        await asyncio.to_thread(self._make_scores, sites_of_group(number))
+
     async def until(self, stop: asyncio.Event) -> None:
         """Take tasks until `stop` is set; then end the current ones within the grace, or return them.
 
@@ -95,6 +117,7 @@ class TaskWorker:
                         app.run_worker_async(
                             queues=[QUEUE],
                             concurrency=TASKS_AT_ONCE,
+                            fetch_job_polling_interval=self._patience,
                             shutdown_graceful_timeout=grace,
                             delete_jobs="always",
                             install_signal_handlers=False,
@@ -110,15 +133,20 @@ class TaskWorker:
                     with suppress(asyncio.CancelledError):
                         await working
                 write = log.warning
-            except ConnectorException as error:
+            except (ConnectorException, OperationalError) as error:  # the latter from its pool
                 write("queue does not answer", reason=str(error.__cause__ or error))
                 write = log.debug  # an outage is one line of the log
-                await _pause(stop, AGAIN_SECONDS)
+                await _pause(stop, self._patience)
 
     def _app(self) -> App:
-        app = App(connector=PsycopgConnector(kwargs=self._connection, min_size=1, max_size=4))
+        app = App(
+            connector=PsycopgConnector(
+                kwargs=self._connection, min_size=1, max_size=4, timeout=self._patience
+            )
+        )
         # What goes wrong in a task is in its outcome: here it was stopped, or the store did not answer.
         app.task(name=TASK, retry=RetryStrategy(wait=AGAIN_SECONDS))(self.do)
+        app.task(name=SCORES)(self.make_scores)
         return app
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from backend.storage.database import Database
 
 QUEUE = "meteo-score"
 TASK = "do_run_task"
-"""Name of the queue's task; its argument `task` is the id of a `run_task`."""
+"""Name of a job of the queue; its number is the id of a `run_task`."""
+
+SCORES = "make_score_days"
+"""Name of a job of the queue; its number is that of a group of sites (score_jobs.py)."""
 
 _EXISTS = sa.text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
 _APPLIED = re.compile(r"\S+\.sql$")
@@ -41,8 +45,8 @@ def require_queue(database: Database, role: str) -> None:
 
 
 def has_queue(database: Database) -> bool:
-    """Return True if the database has the tables of the queue."""
-    if database.path is not None:
+    """Return True if the database has the tables of the queue, and this installation can use them."""
+    if database.path is not None or find_spec("procrastinate") is None:
         return False
     with database.read() as connection:
         return bool(connection.scalar(_EXISTS))
@@ -88,63 +92,71 @@ def upgrade_queue(database: Database, *, confirmed: bool = False) -> None:
             )
 
 
-def defer(connection: sa.Connection, tasks: Iterable[tuple[int, str]]) -> None:
-    """Add tasks (id, lock) to the queue, in the transaction of `connection`.
+@dataclass(frozen=True, slots=True)
+class QueueJob:
+    """A call of a task of the queue: its name, its argument, and its lock: of two with one lock, one runs."""
 
-    Of two tasks with one lock, one runs at a time. Raises StoreUnavailableError.
-    """
+    name: str
+    number: int
+    lock: str
+
+
+def defer(connection: sa.Connection, jobs: Iterable[QueueJob]) -> None:
+    """Add jobs to the queue, in the transaction of `connection`. Raises StoreUnavailableError."""
     from procrastinate.exceptions import ConnectorException
     from procrastinate.jobs import Job
     from procrastinate.manager import JobManager
     from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
-    jobs = [
+    added = [
         Job(
             id=None,
             queue=QUEUE,
-            lock=lock,
+            lock=job.lock,
             queueing_lock=None,
-            task_name=TASK,
-            task_kwargs={"task": task},
+            task_name=job.name,
+            task_kwargs={"number": job.number},
         )
-        for task, lock in tasks
+        for job in jobs
     ]
-    if jobs:
+    if added:
         try:
             JobManager(SyncPsycopgConnector()).batch_defer_jobs(
-                jobs, connection=connection.connection.driver_connection
+                added, connection=connection.connection.driver_connection
             )
         except ConnectorException as error:
             raise StoreUnavailableError(f"the store does not answer: {error.__cause__ or error}") from error
 
 
-def queued(connection: sa.Connection) -> dict[int, bool]:
-    """Return the ids of the tasks in the queue, and whether each was started by a worker."""
+def queued(connection: sa.Connection, name: str = TASK) -> dict[int, bool]:
+    """Return the numbers of the jobs of a name in the queue, and whether a worker has started each.
+
+    One that waits as well counts as not started.
+    """
     query = sa.text(
-        "SELECT (args->>'task')::int AS task, status = 'doing' AS started FROM procrastinate_jobs"
-        " WHERE task_name = :name AND status IN ('todo', 'doing')"
+        "SELECT (args->>'number')::int AS number, bool_and(status = 'doing') AS started"
+        " FROM procrastinate_jobs WHERE task_name = :name AND status IN ('todo', 'doing') GROUP BY 1"
     )
-    return {row.task: row.started for row in connection.execute(query, {"name": TASK})}
+    return {row.number: row.started for row in connection.execute(query, {"name": name})}
 
 
 def remove_stalled(connection: sa.Connection, dead: Iterable[int], silent_seconds: float) -> list[int]:
-    """Remove the tasks that were started by a worker that is `dead` or silent, and return their ids.
+    """Remove the jobs that a dead or silent worker has started; return the run_task ids among them.
 
-    `dead` are ids of tasks. A removed job's late worker cannot end the job that is added in its place.
+    `dead` are the ids of run_tasks whose process is dead. A removed job's late worker cannot end the job that
+    is added in its place.
     """
     from procrastinate.sql import queries
 
     stalled: Any = connection.exec_driver_sql(
         queries["select_stalled_jobs_by_heartbeat"],
-        {"queue": QUEUE, "task_name": TASK, "seconds_since_heartbeat": silent_seconds},
+        {"queue": QUEUE, "task_name": None, "seconds_since_heartbeat": silent_seconds},
     )
-    tasks = {row.args["task"] for row in stalled} | set(dead)
-    if tasks:
-        connection.execute(
-            sa.text(
-                "DELETE FROM procrastinate_jobs WHERE task_name = :name AND status = 'doing'"
-                " AND (args->>'task')::int IN :tasks"
-            ).bindparams(sa.bindparam("tasks", expanding=True)),
-            {"name": TASK, "tasks": sorted(tasks)},
-        )
-    return sorted(tasks)
+    removed = connection.execute(
+        sa.text(
+            "DELETE FROM procrastinate_jobs WHERE status = 'doing' AND (id = ANY(:stalled)"
+            " OR task_name = :name AND (args->>'number')::int = ANY(:dead)) RETURNING task_name, args"
+        ),
+        {"name": TASK, "stalled": [row.id for row in stalled], "dead": list(dead)},
+    )
+    return sorted(row.args["number"] for row in removed if row.task_name == TASK)

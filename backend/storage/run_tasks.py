@@ -186,7 +186,7 @@ def _queue_open(connection: sa.Connection, run_id: int) -> int:
     known = queue.queued(connection)
     # The ledger allows one run per job; the lock keeps a part of an earlier attempt from running beside it.
     lost = [
-        (found.id, f"{found.job}/{found.source}/{found.part}")
+        queue.QueueJob(queue.TASK, found.id, f"{found.job}/{found.source}/{found.part}")
         for found in connection.execute(query)
         if found.id not in known
     ]

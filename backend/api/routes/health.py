@@ -38,7 +38,7 @@ def ready(service: ServiceDep, request: Request) -> Readiness | Response:
         )
     return Readiness(
         status="degraded" if state_reasons else "ready",
-        scheduler="running" if service.config.ticks else "off",
+        scheduler="running" if snapshot.scheduler == "running" else "off",
         reasons=list(state_reasons),
         freshness=list(snapshot.freshness),
     )

@@ -25,7 +25,6 @@ from backend.core.masking import mask_of
 from backend.pages import sentences_ops
 from backend.pages.operator import Operator, operator_response
 from backend.pages.page import Page, PageDep
-from backend.scheduler.scheduler import is_alive
 
 router = APIRouter(include_in_schema=False)
 
@@ -43,7 +42,7 @@ def ops(page: PageDep, session: Operator, p: Annotated[int, Query(ge=1, le=100_0
     values: dict[str, Any] = {
         **shared_values(page, session.form_token),
         "reasons": reasons(snapshot),
-        "scheduler": "running" if is_alive() else "off" if snapshot.scheduler == "off" else "dead",
+        "scheduler": "dead" if snapshot.scheduler == "absent" else snapshot.scheduler,
         "settings": {
             name: as_written(value)
             for name, value in settings_in_force(page.service.settings, page.service.config).items()

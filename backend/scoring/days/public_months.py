@@ -8,7 +8,7 @@ its month differ from the copy: no reader can compare a figure before and after 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 
 import numpy as np
@@ -35,14 +35,24 @@ def newest_closed_month(today: int) -> int:
     return month_number(today - PUBLIC_AFTER_DAYS.value) - 1
 
 
-def publish(database: Database, now: datetime, touched: Mapping[int, Iterable[int]] | None = None) -> int:
+def publish(
+    database: Database,
+    now: datetime,
+    touched: Mapping[int, Iterable[int]] | None = None,
+    *,
+    sites: Container[int] | None = None,
+) -> int:
     """Publish closed months that are not published, and those `touched` by site id; return how many changed.
 
-    Blocks. Raises StoreUnavailableError.
+    `sites` limits it to these ids. Blocks. Raises StoreUnavailableError.
     """
     newest = newest_closed_month(local_day(now))
     with database.read() as connection:
-        awaited = {site_id: set((touched or {}).get(site_id, ())) for site_id in series_ids(connection)}
+        awaited = {
+            site_id: set((touched or {}).get(site_id, ()))
+            for site_id in series_ids(connection)
+            if sites is None or site_id in sites
+        }
         for site_id, months in awaited.items():
             held = published_months.months_with_days(connection, site_id)
             if held is not None:

@@ -9,7 +9,7 @@ that makes it due computes it again (storage/retention.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -79,20 +79,30 @@ class Report:
         self.months.setdefault(site_id, set()).update(map(month_number, days))
 
 
-def update(database: Database, now: datetime, on_site: Callable[[int], None] | None = None) -> Report:
+def update(
+    database: Database,
+    now: datetime,
+    on_site: Callable[[int], None] | None = None,
+    *,
+    sites: Container[int] | None = None,
+) -> Report:
     """Make every due day up to today's, and publish closed months; `on_site` is called with each site's id.
 
-    Blocks. Raises StoreUnavailableError.
+    `sites` limits it to these ids. Blocks. Raises StoreUnavailableError.
     """
     today, report = local_day(now), Report()
     with database.read() as connection:
-        due = store.due_sites(connection, today)
+        due = {
+            site_id: count
+            for site_id, count in store.due_sites(connection, today).items()
+            if sites is None or site_id in sites
+        }
     for site_ids in _together(due):
         update_sites(database, site_ids, today, report)
         if on_site is not None:
             for site_id in site_ids:
                 on_site(site_id)
-    publish(database, now, report.months)
+    publish(database, now, report.months, sites=sites)
     return report
 
 

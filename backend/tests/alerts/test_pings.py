@@ -21,6 +21,7 @@ from backend.tests.support.receiver import Receiver, receiving
 from backend.tests.support.serving import runs_of, serving
 from backend.tests.support.waiting import wait_for
 from backend.tests.support.worlds import (
+    NOON,
     World,
     brings_a_reading,
     fails,
@@ -69,6 +70,22 @@ async def test_a_run_is_a_start_and_a_success_or_a_failure_with_its_reasons(
     assert receiver.requests[3].path.startswith(f"{UUID}/fail?create=1&rid=")
     assert "romma: failed HTTP 503" in receiver.requests[1].body
     assert receiver.requests[3].body.startswith(f"run {failed.id}: failed\narome: failed")
+
+
+async def test_a_slot_that_workers_do_has_one_rid_in_all_processes(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    schedule, worker = (Pinger({OBSERVATIONS: f"http://{receiver.address}{UUID}"}) for _ in range(2))
+    world = world_of(tmp_path, schedule)
+    claim = world.ledger.claim(OBSERVATIONS, "schedule", NOON, NOON, lambda _connection, _claim: None)
+    assert claim is not None
+    schedule.started(OBSERVATIONS, claim.run_id)
+    await schedule.close()
+    world.ledger.finish(claim, "success", NOON, duration=1.0)
+    worker.ended(world.ledger.run(claim.run_id))
+    await worker.close()
+    assert receiver.paths == [f"{UUID}/start", UUID]
+    assert len(set(rids(receiver))) == 1
 
 
 async def test_a_run_that_is_limited_to_a_source_or_a_past_day_sends_no_ping(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from backend.core.errors import ConfigError, JobBusyError
 from backend.core.records import CollectionRequest, ForecastBatch
@@ -24,9 +25,11 @@ from backend.scheduler.runner import Sources
 from backend.scheduler.worker import TaskWorker
 from backend.storage import schema as t
 from backend.storage.ledger import LeaseLostError
-from backend.storage.queue import queued, upgrade_queue
+from backend.storage.queue import SCORES, queued, upgrade_queue
 from backend.storage.run_records import JobRun, SourceRun
 from backend.storage.run_tasks import MOST_TURNS, sum_of
+from backend.storage.score_jobs import SITES_TOGETHER, queue_due_days
+from backend.tests.support.postgres import PostgresServer
 from backend.tests.support.waiting import until
 from backend.tests.support.worlds import (
     NOON,
@@ -48,10 +51,18 @@ def shared(url: str, **options: Any) -> tuple[World, Keeper]:
 
 
 @asynccontextmanager
-async def at_work(world: World, keeper: Keeper) -> AsyncIterator[asyncio.Event]:
-    """Let a worker take tasks for as long as the context lasts."""
+async def at_work(
+    world: World, keeper: Keeper, made: list[Container[int]] | None = None
+) -> AsyncIterator[asyncio.Event]:
+    """Let a worker take tasks for as long as the context lasts; `made` gets the sites of score days."""
     stop = asyncio.Event()
-    worker = TaskWorker(world.runner, keeper, world.database.connect_arguments())
+    worker = TaskWorker(
+        world.runner,
+        keeper,
+        world.database.connect_arguments(),
+        (lambda _sites: None) if made is None else made.append,
+        patience=0.5,
+    )
     work = asyncio.create_task(worker.until(stop))
     try:
         yield stop
@@ -194,6 +205,29 @@ async def test_a_task_that_ends_its_process_each_time_is_given_up(postgres_url: 
     assert "its process ended" in run.sources[0].reason
 
 
+async def test_days_that_are_due_are_queued_by_groups_of_sites_also_after_their_job_was_lost(
+    postgres_url: str,
+) -> None:
+    made: list[Container[int]] = []
+    world, keeper = shared(postgres_url)
+    async with at_work(world, keeper, made):
+        await world.runner.tick(FORECASTS)
+        await ended(world)
+        await keeper.look()  # no run is under way, and this world queues nothing at the end of a run
+        await until(lambda: bool(made))
+    assert made[0] == range(SITES_TOGETHER)
+    await keeper.look()
+    await keeper.look()
+    with world.database.read() as connection:
+        assert queued(connection, SCORES) == {0: False}
+    assert queue_due_days(world.database, world.clock()) == 0
+    with world.database.write() as connection:
+        connection.execute(sa.text("UPDATE procrastinate_jobs SET status = 'doing'"))  # of no worker
+    await keeper.look()
+    with world.database.read() as connection:
+        assert queued(connection, SCORES) == {0: False}
+
+
 async def test_a_run_is_queued_with_its_claim_or_not_at_all(postgres_url: str) -> None:
     """A scheduler that is killed between claim and hand-over leaves neither, and the slot is still due."""
     world, _keeper = shared(postgres_url)
@@ -232,6 +266,20 @@ async def test_a_stopped_worker_returns_the_task_that_it_does_not_end_in_time(po
         await started.wait()
     assert list(open_tasks(world).values()) == [False]
     assert world.ledger.runs()[0].status == "running"
+
+
+async def test_a_worker_outlives_a_restart_of_the_database(
+    postgres: PostgresServer, postgres_url: str
+) -> None:
+    world, keeper = shared(postgres_url, lease=3)
+    async with at_work(world, keeper):
+        await world.runner.tick(FORECASTS)
+        await ended(world)
+        with postgres.stopped(), capture_logs() as logs:
+            await until(lambda: any(line["event"] == "queue does not answer" for line in logs))
+        await world.runner.tick(OBSERVATIONS)
+        run = await ended(world)
+    assert (run.job, run.status) == (OBSERVATIONS, "success")
 
 
 async def test_a_run_without_workers_ends_at_its_deadline(postgres_url: str) -> None:

@@ -1,4 +1,4 @@
-"""One service as several processes on PostgreSQL: a schedule, workers of which one is killed, and the API."""
+"""One service as several processes on PostgreSQL: a schedule, the API, and two workers; one is killed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_workers_store_what_one_process_would_also_if_one_of_them_is_killed(
     alone, together = tmp_path / "alone", tmp_path / "together"
     for folder in (alone, together):
         folder.mkdir()
-    options = {"admin_token": TOKEN, "log_format": "json", "lease_seconds": 6}
+    options = {"admin_token": TOKEN, "log_format": "json", "lease_seconds": 15}
     environment = upstreams.environment(together, database_url=bare_postgres_url, **options)
     with ExitStack() as processes:
 
@@ -51,6 +51,12 @@ def test_workers_store_what_one_process_would_also_if_one_of_them_is_killed(
 
         api = started("api", "api", "--port", "0")
         with client_of(api) as client:
+            wait_for(lambda: client.get("/api/ready").status_code == 200, "the store")
+            status = client.get("/api/scheduler/status").json()
+            assert status["running"], "in another process"
+            assert {(one["role"], one["state"]) for one in status["instances"]} == {
+                *(("api", "alive"), ("scheduler", "alive"), ("worker", "alive"), ("worker", "dead"))
+            }
             answer = client.post(f"/api/scheduler/jobs/{OBSERVATIONS}/run")
             assert answer.status_code == 202, answer.text
             wait_for(
