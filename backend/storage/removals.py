@@ -124,6 +124,16 @@ def restore(connection: sa.Connection, number: int, *, now: datetime, by: str) -
         raise ConfigError(f"removal {number} was vacuumed at {removal.vacuumed_at:%Y-%m-%d %H:%M} UTC")
     if removal.restored_at is not None:
         raise ConfigError(f"removal {number} was restored at {removal.restored_at:%Y-%m-%d %H:%M} UTC")
+    for table, batches in (
+        (t.removed_forecast, t.forecast_batch),
+        (t.removed_observation, t.observation_batch),
+    ):
+        lost = sa.and_(table.c.removal_id == number, ~sa.exists().where(batches.c.id == table.c.batch_id))
+        if connection.execute(sa.select(table).where(lost).limit(1)).first() is not None:
+            raise ConfigError(
+                f"removal {number}: what is known of its values (route, availability) was deleted with"
+                " other old values: they cannot be put back"
+            )
     stations = _stations(connection, number)
     for table in REMOVED:
         put_back(connection, table, number)

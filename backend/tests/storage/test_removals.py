@@ -196,6 +196,16 @@ def test_published_months_with_removed_values_are_withdrawn(store: Store) -> Non
     assert left == everything - gone
 
 
+def test_values_whose_batches_are_gone_are_not_put_back(store: Store) -> None:
+    removal = removed(store, AROME)
+    before = contents(store, t.forecast, t.removed_forecast)
+    with store.database.write() as connection:
+        connection.execute(sa.delete(t.forecast_batch).where(t.forecast_batch.c.rank == 1))
+    with pytest.raises(ConfigError, match="cannot be put back"):
+        restored(store, removal.id)
+    assert contents(store, t.forecast, t.removed_forecast) == before
+
+
 def test_what_is_not_stored_is_not_removed(store: Store) -> None:
     for target, message in (
         (Target(kind="model", name="arome", first=DAY, last=END), "there is no model 'arome'"),
