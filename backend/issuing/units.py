@@ -56,7 +56,7 @@ def replayed(
     days: Sequence[LearningDay], models: Sequence[str], rules: Rules, moved: int = 0
 ) -> tuple[UnitState, int]:
     """Return the state after the stored learning days of a station, and how many of them are learned."""
-    inputs = [_inputs(day, models) for day in days]
+    inputs = [inputs_of(day, models) for day in days]
     start = state = State.fresh(1, len(models))
     issued, last = [], -1
     for day, (hours, now) in zip(inputs, relearn(inputs, start, rules), strict=True):
@@ -75,7 +75,8 @@ def replayed(
     return UnitState(models, state, waiting, newest, moved), learned
 
 
-def _inputs(day: LearningDay, models: Sequence[str]) -> Day:
+def inputs_of(day: LearningDay, models: Sequence[str]) -> Day:
+    """Return a stored day as an input of the learning; readings that are missing are never known."""
     number, readings = day.models.day, day.readings
     nothing = np.full(HOURS_A_DAY, ABSENT, np.int32)
     return Day(

@@ -15,6 +15,8 @@ from rich.console import Console
 from proofs import bench
 from proofs.bench.answering import bench_answering
 from proofs.bench.collecting import bench_collecting
+from proofs.bench.issued import Shape as IssuingShape
+from proofs.bench.issuing import bench_issuing
 from proofs.bench.layout import bench_layout
 from proofs.bench.pages import bench_pages
 from proofs.bench.quiet import Quiet
@@ -25,7 +27,7 @@ from proofs.bench.starting import bench_starting
 from proofs.bench.storing import bench_storing
 from proofs.bench.values import Shape
 
-BENCHES = ("collecting", "answering", "storing", "scoring", "pages", "starting", "layout")
+BENCHES = ("collecting", "answering", "storing", "scoring", "issuing", "pages", "starting", "layout")
 SITES, FEW_SITES = (1, 50, 1000), (1, 3)
 FULL, TINY = Shape(), Shape(sites=200, hours=20)
 YEAR, FORTNIGHT = Scored(), Scored(sites=2, days=15)
@@ -53,6 +55,10 @@ async def measure(only: Sequence[str], work: Path, quiet: Quiet, *, rounds: int,
         figures += await bench_storing(work, quiet, rounds=rounds, shape=shape, held=held)
     if "scoring" in only:
         figures += await bench_scoring(work, quiet, rounds=rounds, shape=FORTNIGHT if tiny else YEAR)
+    if "issuing" in only:
+        figures += await bench_issuing(
+            work, quiet, rounds=rounds, shape=IssuingShape(sites=3, days=120) if tiny else IssuingShape()
+        )
     if "pages" in only:
         figures += await bench_pages(
             work,

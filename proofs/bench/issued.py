@@ -1,13 +1,14 @@
 """A store in which forecasts are issued: sites with a beacon each, four models, and a year of learned days.
 
-What was learned is written as the rows of the learning; runs and readings are there for the newest days only.
-The weather is that of `proofs/forecast_world.py`.
+What was learned is written as the rows of the learning, with the states that follow; runs and readings are
+there for the newest days only. The first site also has a record and readings of its last 100 days, from which
+an answer is made. The weather is that of `proofs/forecast_world.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,30 @@ import numpy as np
 import sqlalchemy as sa
 
 from backend.core.columns import Ints
+from backend.core.issued import GateState, Input, IssuedForecast, IssuedHours
 from backend.core.local_time import HOUR, HOURS_A_DAY, day_number, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site
 from backend.forecast.cells import CLASS_HOURS, Floats
 from backend.forecast.directions import in_wind
+from backend.forecast.experts import expert_names
+from backend.forecast.learning import METHOD, Advice, Day, State, relearn
+from backend.issuing.issue import AUDIENCES
+from backend.issuing.packing import UnitState
+from backend.issuing.units import RULES, in_cells
+from backend.scoring.days.update import update
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.learning_days import ModelsOfDay, Question, ReadingsOfDay, append_learning
+from backend.storage.due import note_due
+from backend.storage.issued import append_issued
+from backend.storage.learning_days import (
+    ModelsOfDay,
+    Question,
+    ReadingsOfDay,
+    SavedState,
+    append_learning,
+    save_states,
+)
 from backend.storage.rows import execute_many
 from backend.storage.store import Store
 from proofs.forecast_world import years
@@ -38,6 +55,9 @@ LAST = day_number(date(2026, 11, 20))
 
 BEFORE, AFTER = 3, 2
 """Days around the last one with runs and readings; on those after it the bench issues."""
+
+RECORDED = 100
+"""Days before the last one in the record of the first site, with its readings."""
 
 
 @dataclass(frozen=True)
@@ -95,17 +115,93 @@ def _fill(database: Database, shape: Shape) -> None:
         )
         _collected(connection, models, observed, first)
     for view in VIEWS:
-        for parameter in Parameter:
+        for parameter in RULES:
             question = Question("public", view, parameter)
+            parts = list(_learned(sites, models[parameter], observed[parameter], first, view))
+            states = list(_states(sites, models[parameter], observed[parameter], first, view, parameter))
             with database.write() as connection:
-                append_learning(
-                    connection, question, _learned(sites, models[parameter], observed[parameter], first, view)
-                )
+                append_learning(connection, question, parts)
+                for audience in AUDIENCES:
+                    save_states(connection, question._replace(audience=audience), states)
     learning = t.forecast_learning
     names = [column.name for column in learning.columns]
     columns = [sa.literal("operator") if name == "audience" else learning.c[name] for name in names]
     with database.write() as connection:  # nothing is withheld: the operator's inputs are the public's
         connection.execute(sa.insert(learning).from_select(names, sa.select(*columns)))
+        append_issued(connection, _record(sites[0], models, observed, first))
+        note_due(connection, [(1, day) for day in range(LAST - RECORDED, LAST + 1)])
+    update(database, decision(LAST))
+
+
+def _states(
+    sites: Sequence[Site], models: Ints, observed: Ints, first: int, view: int, parameter: Parameter
+) -> Iterator[SavedState]:
+    """Yield the states after the decision of LAST, of all sites from one replay."""
+    ahead, rules = view - 2, RULES[parameter]
+    pad = (0, HOURS_A_DAY - models.shape[-1])
+    numbers = range(first, LAST + ahead + 1)
+    days = [
+        Day(
+            in_cells(np.pad(models[day - first], [(0, 0), (0, 0), pad], constant_values=ABSENT), day),
+            in_cells(np.pad(observed[day - first], [(0, 0), pad], constant_values=ABSENT), day),
+            day - ahead,
+            day + 1,
+        )
+        for day in numbers
+    ]
+    advice, states = zip(*relearn(days, State.fresh(len(sites), len(MODELS)), rules), strict=True)
+    waits = {
+        day: of for day, of in zip(numbers, advice, strict=True) if day >= LAST
+    }  # they are learned from the next evening on
+    for index, site in enumerate(sites):
+        waiting = {
+            day: Advice(*(getattr(of, part.name)[index : index + 1] for part in fields(Advice)))
+            for day, of in waits.items()
+        }
+        known = UnitState(MODELS, states[-1].taken([index]), waiting, LAST + ahead)
+        yield SavedState(site.id, site.stations[0], METHOD, 0, LAST - first, known.packed())
+
+
+def _record(
+    site: Site, models: dict[Parameter, Ints], observed: dict[Parameter, Ints], first: int
+) -> Iterator[IssuedForecast]:
+    """Yield forecasts of the evenings before LAST: the first model with a wide interval."""
+    for day in range(LAST - RECORDED, LAST + 1):
+        times = tuple(local_moment(day) + HOUR * hour for hour in range(24))
+        for parameter in RULES:
+            row = models[parameter][day - first, 0, 0]
+            values = tuple(None if value == ABSENT else value for value in row.tolist())
+            quantiles = tuple(
+                tuple(None if value is None else max(value + offset, 0) for value in values)
+                for offset in (-8000, -4000, 0, 4000, 8000)
+            )
+            experts = expert_names(MODELS)
+            hours = IssuedHours(
+                times=times,
+                values=values,
+                quantiles=quantiles,
+                weights={name: (1000 // len(experts),) * len(times) for name in experts},
+                inputs=(Input(MODELS[0], local_moment(day - 1)),),
+                station=site.stations[0],
+                days=90,
+                state=GateState.SHOWN,
+                best=MODELS[0],
+                best_values=values,
+                best_quantiles=quantiles,
+                placebo=values,
+            )
+            time = decision(day - 1)
+            yield IssuedForecast(
+                site=site.id,
+                audience="public",
+                parameter=parameter,
+                view=VIEWS[0],
+                day=day,
+                method=METHOD,
+                decision_time=time,
+                issued_at=time,
+                hours=hours,
+            )
 
 
 def _weather(shape: Shape) -> tuple[dict[Parameter, Ints], dict[Parameter, Ints]]:
@@ -147,13 +243,13 @@ def _collected(
     connection: sa.Connection, models: dict[Parameter, Ints], observed: dict[Parameter, Ints], first: int
 ) -> None:
     """Write the runs and the readings of the days around LAST: a run a day, a reading each ten minutes."""
-    days = range(LAST - BEFORE, LAST + AFTER + 1)
+    days = range(LAST - RECORDED, LAST + AFTER + 1)
     batches: list[dict[str, Any]] = []
     arrivals: list[dict[str, Any]] = []
     forecasts, readings = [], []
     for day in days:
         run = local_moment(day, 1)
-        for model, name in enumerate(MODELS, start=1):
+        for model, name in enumerate(MODELS if day >= LAST - BEFORE else (), start=1):
             number = len(batches) + 1
             batches.append(
                 {
@@ -179,7 +275,7 @@ def _collected(
                 }
             )  # fmt: skip
             values = np.stack([observed[parameter][day - first] for parameter in Parameter])
-            for site in range(values.shape[1]):
+            for site in range(values.shape[1] if day >= LAST - BEFORE else 1):
                 for hour in range(from_hour, until_hour):
                     cells = [None if each == ABSENT else each for each in values[:, site, hour].tolist()]
                     if cells != [None] * len(cells):
