@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
 
 import numpy as np
 
 from backend.core.columns import Ints
-from backend.core.issued import GateReason, IssuedForecast
+from backend.core.issued import LEVELS, GateReason, IssuedForecast
 from backend.core.local_time import HOURS_A_DAY, local_day
+from backend.core.parameters import Parameter
 from backend.forecast import gate
 from backend.forecast.cells import Floats
 from backend.forecast.directions import turn
@@ -83,71 +84,76 @@ def _evidence(
     A late row does not count, nor one that was learned from fewer days than the gate asks for.
     """
     first = today - EVIDENCE_DAYS
-    rows = [
-        row
-        for row in issued_forecasts(
-            connection,
-            sites,
-            audience=question.audience,
-            view=question.view,
-            first=first,
-            last=today - 1,
-            parameter=question.parameter,
-        )
-        if row.method == METHOD and not row.is_late and row.hours.days >= gate.GATED_DAYS
-    ]
-    if not rows:
-        return None
-    readings = learned_readings(connection, question, sites, first)
-    shape = EVIDENCE_DAYS, len(sites), HOURS_A_DAY
-    names = ("error", "best_error", "placebo_error", "crps", "dressed_crps", "covered")
-    columns = {name: np.full(shape, np.nan) for name in names}
-    number = {site: index for index, site in enumerate(sites)}
+    columns = {name: np.full((EVIDENCE_DAYS, len(sites), HOURS_A_DAY), np.nan) for name in _MEASURES}
     found = False
-    for row in rows:
+    for index, site in enumerate(sites):  # one after the other: the rows of a site take some MB
+        rows = [
+            row
+            for row in issued_forecasts(
+                connection,
+                [site],
+                audience=question.audience,
+                view=question.view,
+                first=first,
+                last=today - 1,
+                parameter=question.parameter,
+            )
+            if row.method == METHOD and not row.is_late and row.hours.days >= gate.GATED_DAYS
+        ]
+        if not rows:
+            continue
         # Of the station that the row was issued for: after a change, the new one's readings prove nothing of
         # it.
-        observed = readings.get((row.site, row.hours.station, row.day))
-        if observed is None:
+        readings = learned_readings(connection, question, [site], first)
+        learned = [row for row in rows if (site, row.hours.station, row.day) in readings]
+        if not learned:
             continue
         found = True
-        place = row.day - first, number[row.site]
-        for name, values in _measures(row, observed).items():
-            columns[name][place][: len(values)] = values
+        observed = np.stack([readings[site, row.hours.station, row.day] for row in learned])
+        days = [row.day - first for row in learned]
+        for name, values in _measures(learned, observed, question.parameter, SEED + index).items():
+            columns[name][days, index] = values
     return Evidence(**columns) if found else None
 
 
-def _measures(row: IssuedForecast, observed: Ints) -> dict[str, Floats]:
-    """Return the measures of the hours of an issued forecast."""
-    issued, count = row.hours, len(row.hours.times)
-    truth = np.where(present(observed), observed / SCALE, np.nan)[:count]
-    nothing = np.full(count, np.nan)
-    is_circular = RULES[row.parameter].circular
+_MEASURES = tuple(field.name for field in fields(Evidence))
 
-    def units(values: Sequence[int | None]) -> Floats:
-        return np.array([np.nan if value is None else value / SCALE for value in values])
 
-    def quantiles(rows: Sequence[Sequence[int | None]]) -> Floats:
-        return at_all_levels(np.stack([units(each) for each in rows], axis=-1))
+def _measures(
+    rows: Sequence[IssuedForecast], observed: Ints, parameter: Parameter, seed: int
+) -> dict[str, Floats]:
+    """Return the measures of issued forecasts of one site, (rows, 25), as is `observed`, in thousandths."""
+    truth = np.where(present(observed), observed / SCALE, np.nan)
+    nothing = (None,) * HOURS_A_DAY
+    is_circular = RULES[parameter].circular
 
-    def errors(values: Sequence[int | None]) -> Floats:
-        found = truth - units(values) if values else nothing
+    def units(lists: Iterable[Sequence[int | None]]) -> Floats:
+        """Return lists of one value an hour as rows of 25; an empty one has none."""
+        return np.array([(*each, *nothing[len(each) :]) for each in lists], np.float64) / SCALE
+
+    def quantiles(of_rows: Iterable[Sequence[Sequence[int | None]]]) -> Floats:
+        levels = [each or (nothing,) * len(LEVELS) for each in of_rows]
+        return at_all_levels(np.stack([units(of_level) for of_level in zip(*levels, strict=True)], axis=-1))
+
+    def errors(lists: Iterable[Sequence[int | None]]) -> Floats:
+        found = truth - units(lists)
         return turn(found) if is_circular else found
 
-    value, best = errors(issued.values), errors(issued.best_values)
-    measures = {
+    value, best = errors(row.hours.values for row in rows), errors(row.hours.best_values for row in rows)
+    own, dressed = (
+        quantiles(row.hours.quantiles for row in rows),
+        quantiles(row.hours.best_quantiles for row in rows),
+    )
+    # The quantiles of a direction are turns from the value.
+    there, of_best = (value, best) if is_circular else (truth, truth)
+    return {
         "error": np.abs(value),
         "best_error": np.abs(best),
-        "placebo_error": np.abs(errors(issued.placebo)),
+        "placebo_error": np.abs(errors(row.hours.placebo for row in rows)),
+        "crps": crps(own, there),
+        "dressed_crps": crps(dressed, of_best),
+        "covered": covered(pit(own, there, seed)),
     }
-    # The quantiles of a direction are turns from the value.
-    if issued.quantiles:
-        own, there = quantiles(issued.quantiles), value if is_circular else truth
-        measures["crps"] = crps(own, there)
-        measures["covered"] = covered(pit(own, there, SEED + row.day))
-    if issued.best_quantiles:
-        measures["dressed_crps"] = crps(quantiles(issued.best_quantiles), best if is_circular else truth)
-    return measures
 
 
 def _reason(finding: Finding) -> GateReason:
