@@ -1,1 +1,1 @@
-"""GRIB files of AROME: catalogues of published files, the decoder, and its worker process."""
+"""GRIB files of models: catalogues of published files, the decoder, and its worker process."""

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
+from os.path import commonprefix
 from pathlib import Path
 
 from backend.collectors.areas import within
@@ -204,6 +205,10 @@ class GribRoute:
             files = [file for file in outcomes if isinstance(file, _FileRead)]
             if not files:
                 return [error for error in errors if not isinstance(error, UnchangedError)]
+            url = files[0].url
+            if len(one.files) > 1:  # the folder they share: a missing field is in none of them
+                together = commonprefix([file.request.url for file in one.files])  # noqa: RUF071 - of addresses
+                url = together.rpartition("/")[0]
             try:
                 reading = await asyncio.to_thread(
                     parse,
@@ -212,7 +217,7 @@ class GribRoute:
                     reference_time=run.reference_time,
                     part=one.part,
                     sites=sites,
-                    url=files[0].url,
+                    url=url,
                 )
             except CollectorError as error:
                 return [*errors, error]
@@ -221,7 +226,7 @@ class GribRoute:
             # A damaged file stays so until its version changes; one that was not received is requested again.
             lasting = all(isinstance(error, ParseError) for error in errors)
             fetched_at = max(file.fetched_at for file in files)
-            return _PartRead(one.part, files[0].url, version if lasting else "", reading, fetched_at, errors)
+            return _PartRead(one.part, url, version if lasting else "", reading, fetched_at, errors)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(start_worker())

@@ -207,6 +207,7 @@ async def test_without_gusts_a_run_is_read_after_half_a_day_and_its_folders_are_
 
     assert values(batch, 5) == WIND | WARMTH
     assert "gust_speed at 1 h" in reasons(batch)
+    assert batch.failures[0].url == folder_url().rstrip("/")
     assert "the listing has U_10M, V_10M, T_2M, TOT_PREC" in reasons(batch)
     assert {(one.part, one.site) for one in batch.incomplete} == {
         ("00H12H", SAINT_HILAIRE.id),
