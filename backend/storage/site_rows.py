@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
@@ -48,6 +49,23 @@ def configured_stations(connection: sa.Connection) -> list[tuple[str, tuple[str,
     return [(row.slug, _words(row.stations)) for row in rows]
 
 
+def are_saved(connection: sa.Connection, sites: Sequence[Site]) -> bool:
+    """Return True if these are the configured series, with all that they list; one query.
+
+    Raises ConfigError as save_site.
+    """
+    known: dict[str, list[Any]] = defaultdict(list)
+    for row in connection.execute(sa.select(t.site).order_by(t.site.c.series.desc())):
+        known[row.slug].append(row)
+    saved = set()
+    for site in sites:
+        series = _series_of(site, known[site.id])
+        if series is None or any(series._mapping[name] != value for name, value in _details(site).items()):
+            return False
+        saved.add(series.id)
+    return saved == {row.id for rows in known.values() for row in rows if row.configured}
+
+
 def save_site(connection: sa.Connection, site: Site, now: datetime) -> None:
     """Write one configured series; raise ConfigError if the site moved without a new `valid_from`.
 
@@ -55,17 +73,7 @@ def save_site(connection: sa.Connection, site: Site, now: datetime) -> None:
     """
     series = sa.select(t.site).where(t.site.c.slug == site.id).order_by(t.site.c.series.desc())
     known = connection.execute(series).all()
-    details = {
-        "name": site.name,
-        "orientation": ",".join(site.orientation),
-        "stations": ",".join(site.stations),
-        "without": ",".join(site.networks_without_station),
-        "configured": True,
-        "reference_stations": ",".join(
-            reference.station if reference.since is None else f"{reference.station}@{reference.since}"
-            for reference in site.references
-        ),
-    }
+    details = _details(site)
     row = _series_of(site, known)
     if row is not None:
         connection.execute(sa.update(t.site).where(t.site.c.id == row.id).values(details))
@@ -86,6 +94,21 @@ def save_site(connection: sa.Connection, site: Site, now: datetime) -> None:
     }
     site_id = inserted_id(connection, sa.insert(t.site).values(new | details))
     note_mapping(connection, site_id, now, site.stations)
+
+
+def _details(site: Site) -> dict[str, Any]:
+    """Return what may change in a series without making it another one."""
+    return {
+        "name": site.name,
+        "orientation": ",".join(site.orientation),
+        "stations": ",".join(site.stations),
+        "without": ",".join(site.networks_without_station),
+        "configured": True,
+        "reference_stations": ",".join(
+            reference.station if reference.since is None else f"{reference.station}@{reference.since}"
+            for reference in site.references
+        ),
+    }
 
 
 def _series_of(site: Site, known: Sequence[Any]) -> Any | None:

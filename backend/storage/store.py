@@ -34,7 +34,7 @@ from backend.storage.positions import Move, forget_positions, moves
 from backend.storage.rows import chunks
 from backend.storage.run_records import Claim
 from backend.storage.schema import storable
-from backend.storage.site_rows import present_ids, save_site, site_record, station_record
+from backend.storage.site_rows import are_saved, present_ids, save_site, site_record, station_record
 from backend.storage.station_flags import StationFlag, exclude, include, station_flags
 from backend.storage.stays import Stay
 
@@ -59,8 +59,12 @@ class Store:
     def save_sites(self, sites: Sequence[Site]) -> None:
         """Make `sites` the configured ones; removed sites keep their data.
 
-        Raises ConfigError if a known site moved without a new id or a later valid_from.
+        Raises ConfigError if a known site moved without a new id or a later valid_from. Each task of a worker
+        calls it: a list that is saved already must not wait for the writer, nor be written again.
         """
+        with self.database.read() as connection:
+            if are_saved(connection, sites):
+                return
         with self.database.write() as connection:
             connection.execute(sa.update(t.site).values(configured=False))
             for site in sites:

@@ -514,6 +514,21 @@ def test_sites_come_back_as_they_were_given(database_url: str) -> None:
     assert store.sites() == (replace(PASSY, name="Plaine-Joux", stations=()),)
 
 
+def test_a_list_that_is_saved_already_waits_for_no_writer(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT, PASSY, busy_timeout=0.05)
+    changed = (
+        (PASSY,),
+        (PASSY, replace(PLANFAIT, stations=())),
+        (PASSY, replace(PLANFAIT, networks_without_station=("ffvl",))),
+        (PASSY, PLANFAIT, replace(PLANFAIT, id="semnoz")),
+    )
+    with open_database(database_url).write():
+        store.save_sites((PASSY, PLANFAIT))
+        for sites in changed:
+            with pytest.raises(StoreUnavailableError, match=r"database is locked|due to lock timeout"):
+                store.save_sites(sites)
+
+
 def test_sites_can_be_added_without_touching_the_others(database_url: str) -> None:
     store = open_store(database_url, PLANFAIT)
     store.add_sites((PASSY,))
