@@ -29,6 +29,7 @@ from backend.storage.removals import (
     Target,
     allow,
     described,
+    final_days,
     removals,
     remove,
     restore,
@@ -94,12 +95,15 @@ def remove_(
         removal = remove(
             connection, target, now=service.clock(), by=_user(), reason=printable(reason), again=again
         )
+        final = final_days(connection, removal)
     days = _update(service)
     if as_json:
-        print_json(_as_dict(removal) | {"daysComputed": days})
+        print_json(_as_dict(removal) | {"daysComputed": days, "daysFinal": final})
         return
     print_text(f"Removal {removal.id}: {described(target)}: {_counted(removal)} removed.")
     print_text(f"Days of scores computed again: {days}. The way back: meteo-score data restore {removal.id}")
+    if final:
+        print_text(f"{final} days are final, because RETENTION_* removed raw values: their scores stay.")
     if removal.holds:
         print_text(f"They are kept out: meteo-score data allow {removal.id} lets better values in.")
 

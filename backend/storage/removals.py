@@ -15,6 +15,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from backend.core.errors import ConfigError, NotFoundError, UnknownNameError
+from backend.core.local_time import day_of_epoch
 from backend.storage import schema as t
 from backend.storage.database import from_epoch, inserted_id, maybe_epoch, maybe_time, to_epoch
 from backend.storage.imported_files import imported_file
@@ -27,6 +28,7 @@ from backend.storage.removed_rows import (
     move_out,
     put_back,
 )
+from backend.storage.retention import first_open_day, retention
 
 Kind = Literal["model", "station", "import"]
 Span = tuple[int, int]
@@ -124,15 +126,18 @@ def restore(connection: sa.Connection, number: int, *, now: datetime, by: str) -
         raise ConfigError(f"removal {number} was vacuumed at {removal.vacuumed_at:%Y-%m-%d %H:%M} UTC")
     if removal.restored_at is not None:
         raise ConfigError(f"removal {number} was restored at {removal.restored_at:%Y-%m-%d %H:%M} UTC")
-    for table, batches in (
-        (t.removed_forecast, t.forecast_batch),
-        (t.removed_observation, t.observation_batch),
-    ):
-        lost = sa.and_(table.c.removal_id == number, ~sa.exists().where(batches.c.id == table.c.batch_id))
-        if connection.execute(sa.select(table).where(lost).limit(1)).first() is not None:
+    kept = retention(connection)
+    for table, removed in REMOVED.items():
+        batches = {t.forecast: t.forecast_batch, t.observation: t.observation_batch}[table]
+        time = list(table.primary_key)[1].name
+        gone = ~sa.exists().where(batches.c.id == removed.c.batch_id)
+        lost = sa.or_(gone, removed.c[time] < (kept.of(table) or 0))
+        if connection.execute(
+            sa.select(removed).where(removed.c.removal_id == number, lost).limit(1)
+        ).first():
             raise ConfigError(
-                f"removal {number}: what is known of its values (route, availability) was deleted with"
-                " other old values: they cannot be put back"
+                f"removal {number}: values of that time are no longer kept (RETENTION_*), and their days of"
+                " scores are final: it cannot be put back"
             )
     stations = _stations(connection, number)
     for table in REMOVED:
@@ -192,6 +197,18 @@ def described(target: Target) -> str:
     return (
         f"the {what} of {target.name} from {target.first:%Y-%m-%d %H:%M} to {target.last:%Y-%m-%d %H:%M} UTC"
     )
+
+
+def final_days(connection: sa.Connection, removal: Removal) -> int:
+    """Return how many local days of scores of a removal's period are final: they go on counting its values.
+
+    The raw values of these days were exported and removed, so that nothing can compute them again.
+    """
+    first, last = removal.target.first, removal.target.last
+    if first is None or last is None:
+        return 0
+    open_day = first_open_day(connection)
+    return max(0, min(open_day, day_of_epoch(to_epoch(last)) + 1) - day_of_epoch(to_epoch(first)))
 
 
 def _record(connection: sa.Connection, row: Any) -> Removal:

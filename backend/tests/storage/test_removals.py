@@ -18,7 +18,18 @@ from backend.scoring.days.update import update
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.imported_files import imported_files
-from backend.storage.removals import Removal, Target, allow, removals, remove, restore, stored, vacuum
+from backend.storage.removals import (
+    Removal,
+    Target,
+    allow,
+    final_days,
+    removals,
+    remove,
+    restore,
+    stored,
+    vacuum,
+)
+from backend.storage.retention import raise_floor
 from backend.storage.store import Store
 from backend.tests.support.stores import (
     DIRECTION,
@@ -204,6 +215,16 @@ def test_values_whose_batches_are_gone_are_not_put_back(store: Store) -> None:
     with pytest.raises(ConfigError, match="cannot be put back"):
         restored(store, removal.id)
     assert contents(store, t.forecast, t.removed_forecast) == before
+
+
+def test_values_that_are_no_longer_kept_are_not_put_back_and_final_days_are_counted(store: Store) -> None:
+    removal = removed(store, BEACON)
+    with store.database.write() as connection:
+        assert final_days(connection, removal) == 0
+        raise_floor(connection, t.observation, to_epoch(END))
+        assert final_days(connection, removal) == 2, "a day of UTC lies in two local days"
+    with pytest.raises(ConfigError, match="no longer kept"):
+        restored(store, removal.id)
 
 
 def test_what_is_not_stored_is_not_removed(store: Store) -> None:
