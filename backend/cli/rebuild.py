@@ -12,9 +12,10 @@ from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import progress
 from backend.core.errors import MeteoScoreError
-from backend.core.local_time import day_number, local_day
+from backend.core.local_time import date_of, day_number, local_day
 from backend.scoring.days.public_months import publish
 from backend.scoring.days.rebuild import rebuild
+from backend.storage.retention import first_open_day
 from backend.storage.score_queries import site_ids
 
 app = typer.Typer(name="scores", add_completion=False, help="The score data.")
@@ -60,6 +61,13 @@ def rebuild_scores(
             on_site=lambda _site: bar.update(task, advance=1),
         )
     publish(service.database, now, report.months)
+    with service.database.read() as connection:
+        final = first_open_day(connection)
+    if final:
+        print_text(
+            f"Days before {date_of(final)} stay as they are: their raw values were exported and removed",
+            err=True,
+        )
     summary = {
         "sites": len(report.days),
         "days": sum(report.days.values()),

@@ -266,6 +266,9 @@ def test_the_command_shows_asks_and_removes(lived_store: Path, tmp_path: Path) -
     assert json.loads(done.stdout)["months"] == months
     assert json.loads(typed("data retain --dry-run --json", environment).stdout)["months"] == []
     assert rows(store.database, t.forecast_day, "day") == days
+    rebuilt = typed("scores rebuild --workers 1", environment)
+    assert rebuilt.exit_code == 0 and rows(store.database, t.forecast_day, "day") == days
+    assert ("stay as they are: their raw values were exported" in rebuilt.output) is bool(months)
     missing = typed("data retain --yes", {"DATABASE_URL": environment["DATABASE_URL"]})
     assert (missing.exit_code, "MONTHS_DIR: is not set" in missing.output) == (2, True)
 
