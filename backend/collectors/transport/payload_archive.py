@@ -101,9 +101,11 @@ class PayloadArchive:
             make_private_folder(self._folder)
             folder.mkdir(parents=True, exist_ok=True)
             files = _numbered(folder)
-            # A replay returns the answers in the order of these numbers.
+            # A replay returns the answers in the order of these numbers. Another worker on this machine may
+            # archive payloads of the same source and run, and take a number first.
             number = files[-1][0] + 1 if files else 1
-            _write(folder / f"{number:04d}.gz", gzip.compress(content, mtime=0))
+            while not _write_new(folder / f"{number:04d}.gz", gzip.compress(content, mtime=0)):
+                number += 1
 
     def store_request(self, run_id: int, needs: CollectionRequest) -> None:
         """Write the collection request of a run; log a failure. Blocks: call it in a thread."""
@@ -278,6 +280,24 @@ def _write(path: Path, content: bytes) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
+
+
+def _write_new(path: Path, content: bytes) -> bool:
+    """Do the same for a file that does not exist; return False if another worker writes it or has done so."""
+    part = path.with_suffix(".part")
+    try:
+        file = part.open("xb")
+    except FileExistsError:
+        return False
+    try:
+        with file:
+            file.write(content)
+        if path.exists():
+            return False
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return True
 
 
 @contextmanager

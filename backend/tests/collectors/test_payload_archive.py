@@ -139,6 +139,18 @@ async def test_simultaneous_payloads_are_all_archived(archive: PayloadArchive, t
         assert (await replay(asks(READING, id=str(number)))).body == SCRIPT[READING]
 
 
+async def test_two_workers_on_one_source_of_a_run_archive_all_their_payloads(
+    archive: PayloadArchive, tmp_path: Path
+) -> None:
+    parts = [one.archiving(upstream(), 17, "ffvl") for one in (archive, PayloadArchive(tmp_path, 14))]
+    requests = [
+        part(asks(READING, id=f"{number}-{n}")) for number in range(30) for n, part in enumerate(parts)
+    ]
+    await asyncio.gather(*requests)
+    assert len(files(tmp_path)) == 60
+    assert {int(name.rpartition("/")[2].partition(".")[0]) for name in files(tmp_path)} == set(range(1, 61))
+
+
 async def test_a_run_that_another_process_takes_over_is_archived_further(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from procrastinate.schema import SchemaManager
 from structlog.testing import capture_logs
 
 from backend.core.errors import ConfigError, JobBusyError
@@ -289,6 +290,35 @@ async def test_a_run_without_workers_ends_at_its_deadline(postgres_url: str) -> 
     await keeper.look()
     (run,) = world.ledger.runs()
     assert (run.status, run.note) == ("failed", "stopped at its deadline of 600 s")
+
+
+async def test_tables_of_an_older_procrastinate_are_upgraded_when_that_is_confirmed(
+    postgres_url: str,
+) -> None:
+    files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"), key=lambda file: file.name)
+    (older,) = (number for number, file in enumerate(files) if file.name.startswith("03.02.00_50"))
+    world = make_world(postgres_url, meteo_score_role="scheduler")
+    with world.database.write() as connection:
+        for file in files[: older + 1]:
+            connection.connection.cursor().execute(file.read_text("utf-8"))
+        note = f"COMMENT ON TABLE procrastinate_jobs IS 'meteo-score; migrations up to {files[older].name}'"
+        connection.execute(sa.text(note))
+    with pytest.raises(ConfigError, match="db upgrade --yes"):
+        upgrade_queue(world.database)
+    upgrade_queue(world.database, confirmed=True)
+    upgrade_queue(world.database)
+    keeper = share_work(world.runner)
+    async with at_work(world, keeper):
+        await world.runner.tick(FORECASTS)
+        assert (await ended(world)).status == "success"
+
+
+def test_tables_of_a_procrastinate_of_others_are_left_alone(postgres_url: str) -> None:
+    world = make_world(postgres_url)
+    with world.database.write() as connection:
+        connection.connection.cursor().execute(SchemaManager.get_schema())
+    with pytest.raises(ConfigError, match="meteo-score did not make"):
+        upgrade_queue(world.database, confirmed=True)
 
 
 def test_a_role_is_refused_on_sqlite_with_what_to_do(tmp_path: Path) -> None:
