@@ -34,7 +34,7 @@ from backend.storage.store import Store
 from proofs.forecast_world import World, years
 
 FIRST = day_number(date(2026, 1, 1))
-MODELS = ("arome_001", "icon_ch1", "icon_d2", "meteo_parapente")
+MODELS = ("arome_0025", "icon_ch1", "icon_ch2", "meteo_parapente")
 PARAMETERS = (Parameter.WIND_SPEED, Parameter.WIND_GUST, Parameter.TEMPERATURE)
 
 COLLECTIONS = (6, 11, 18)

@@ -160,12 +160,17 @@ def _of_row(
     return ParameterForecast(
         parameter=row.parameter,
         state=state,
-        reason=gate_words(GateState(issued.state), issued.reasons, days) if is_decided else NONE_YET,
+        reason=gate_words(GateState(issued.state), issued.reasons, days, issued.days)
+        if is_decided
+        else NONE_YET,
         reasons=[
-            GateFinding(code=each.code, figure=each.figure, limit=each.limit, text=reason_words(each))
+            GateFinding(
+                code=each.code, figure=each.figure, limit=each.limit, text=reason_words(each, issued.days)
+            )
             for each in (issued.reasons if is_decided else ())
         ],
         n_days=days,
+        learned_days=issued.days,
         least_days=TRIAL_DAYS if state is ForecastState.TOO_FEW_DAYS else GATED_DAYS,
         best=issued.best or None,
         best_name=model_name(issued.best) if issued.best else None,

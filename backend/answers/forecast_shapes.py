@@ -12,9 +12,9 @@ from backend.answers.base import ApiModel
 from backend.answers.beacon_place import BeaconPlace
 from backend.answers.issued_history import DayChance
 from backend.answers.learning_start import LearningRestart
-from backend.core.issued import Audience
+from backend.core.issued import Audience, GateReason
 from backend.core.parameters import Parameter
-from backend.forecast.gate import GATED_DAYS
+from backend.forecast.gate import GATED_DAYS, Reason
 from backend.scoring.grid import Hours
 
 
@@ -71,12 +71,20 @@ class ForecastHour(ApiModel):
 
 
 class GateFinding(ApiModel):
-    """A reason of the gate: its code, figure and limit, and its words."""
+    """A reason of the gate: its code, figure and limit, and its words.
+
+    `few_days` counts learned days up to 30 of them, and then the issued days that are evidence.
+    """
 
     code: str
     figure: float | None
     limit: float | None
     text: str
+
+
+def is_learning(reason: GateReason | GateFinding, learned: int) -> bool:
+    """Return whether a reason is that a forecast from so many learned days is too young for the gate."""
+    return reason.code == Reason.FEW_DAYS and reason.figure == learned < GATED_DAYS
 
 
 class InputRun(ApiModel):
@@ -129,6 +137,7 @@ class ParameterForecast(ApiModel):
     reason: str = Field(description="the state in words")
     reasons: list[GateFinding] = Field(default_factory=list)
     n_days: int = Field(0, description="issued days with readings; of a replay, stored ones")
+    learned_days: int = Field(0, description="days with readings that an issued forecast was learned from")
     least_days: int = Field(
         GATED_DAYS, description="days from which the gate decides; with too few days, those of a trial"
     )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.answers.forecast_shapes import ForecastAnswer, ForecastHour, ParameterForecast, RecordEntry
+from backend.answers.forecast_shapes import (
+    ForecastAnswer,
+    ForecastHour,
+    ParameterForecast,
+    RecordEntry,
+    is_learning,
+)
 from backend.answers.issued_history import DayChance
 from backend.answers.trial_forecast import TrialState
 from backend.core.issued import GateReason, GateState
@@ -37,10 +43,18 @@ _STATES = {
 }
 
 
-def reason_words(reason: GateReason) -> str:
-    """Return a reason of the gate with its figures; a code of a later version stands by itself."""
+def reason_words(reason: GateReason, learned: int) -> str:
+    """Return a reason of the gate with its figures; a code of a later version stands by itself.
+
+    `learned` are the days that the forecast was learned from.
+    """
     if reason.code not in _PLAIN:
         return reason.code.replace("_", " ")
+    if is_learning(reason, learned):
+        return (
+            f"it has learned from {learned} of {GATED_DAYS} days, and then {GATED_DAYS} issued days must show"
+            " that it is better"
+        )
     code = Reason(reason.code)
     if code in _WITH_FIGURES and reason.figure is not None and reason.limit is not None:
         return _WITH_FIGURES[code].format(
@@ -52,11 +66,14 @@ def reason_words(reason: GateReason) -> str:
     return _PLAIN[code]
 
 
-def gate_words(state: GateState, reasons: Sequence[GateReason], days: int) -> str:
-    """Return the state of the gate with its reasons. `days` are the issued days with readings."""
+def gate_words(state: GateState, reasons: Sequence[GateReason], days: int, learned: int) -> str:
+    """Return the state of the gate with its reasons.
+
+    `days` are the issued days with readings, `learned` those that the forecast was learned from.
+    """
     if state is GateState.SHOWN:
         return _STATES[state]
-    found = [reason_words(reason) for reason in reasons]
+    found = [reason_words(reason, learned) for reason in reasons]
     if state is GateState.TRIAL and not any(reason.code == Reason.FEW_DAYS for reason in reasons):
         found = [f"day {days} of {GATED_DAYS}" if days < GATED_DAYS else f"{days} issued days", *found]
     return f"{_STATES[state]}: {'; '.join(found)}." if found else f"{_STATES[state]}."

@@ -10,6 +10,7 @@ from backend.answers.forecast_shapes import (
     ForecastState,
     GateFinding,
     ParameterForecast,
+    is_learning,
 )
 from backend.answers.issued_history import DayChance
 from backend.core.parameters import Parameter
@@ -181,7 +182,12 @@ class ForecastWords:
         words, of = self.page.language, self.answer.wind_speed
         figures = {"days": words.number(of.n_days), "least": words.number(of.least_days)}
         if of.state is ForecastState.TRIAL:
-            if of.n_days < of.least_days:
+            if any(is_learning(each, of.learned_days) for each in of.reasons):
+                return words.gettext(
+                    "Corrected forecast on trial: %(days)s of %(least)s days learned, then as many issued"
+                    " days must show that it is better."
+                ) % {**figures, "days": words.number(of.learned_days)}
+            if of.n_days < of.least_days and not of.reasons:
                 return words.gettext("Corrected forecast on trial: day %(days)s of %(least)s.") % figures
             return words.gettext("Corrected forecast on trial: %(reasons)s.") % {"reasons": self._reasons(of)}
         if of.state in (ForecastState.CLOSED, ForecastState.VETO):

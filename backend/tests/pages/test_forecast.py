@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from selectolax.lexbor import LexborHTMLParser
@@ -232,6 +234,36 @@ async def test_the_method_is_explained_with_figures_that_add_up(tmp_path: Path) 
     assert "0.7 × 18 + 0.3 × 20 = 18.6" in english and "range is 13.6 to 24.6" in english
     assert "(5 + 1) / (60 + 2) = 10%" in english
     assert "0,7 × 18 + 0,3 × 20 = 18,6" in french and "(5 + 1) / (60 + 2) = 10" in french
+
+
+@pytest.mark.parametrize(
+    ("learned", "reason", "english", "french"),
+    [
+        (
+            28,
+            GateReason("few_days", 28, 30),
+            "28 of 30 days learned, then as many issued days must show that it is better.",
+            "28 jours appris sur 30, puis autant de jours émis devront montrer qu’elle est meilleure.",
+        ),
+        (
+            41,
+            GateReason("few_days", 9, 30),
+            "9 of 30 issued days have readings.",
+            "9 jours émis sur 30 ont des mesures.",
+        ),
+    ],
+)
+async def test_a_trial_names_the_days_that_it_counts(
+    tmp_path: Path, learned: int, reason: GateReason, english: str, french: str
+) -> None:
+    of_day = coming(VALUES, state=GateState.TRIAL)
+    hours = msgspec.structs.replace(of_day.hours, days=learned, reason=reason_text([reason]))
+    service = made(tmp_path, [*past(errors_at())[-12:], replace(of_day, hours=hours)])
+    async with served(service) as client:
+        pages = [parsed(await get(client, PATH, language)) for language in ("en", "fr")]
+    summaries = [text_of(page, "#corrected summary") for page in pages]
+    assert summaries[0] == f"Corrected forecast on trial: {english}"
+    assert summaries[1].endswith(french)
 
 
 # --- The learning started again ------------------------------------------------------------------------
