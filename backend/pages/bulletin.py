@@ -15,6 +15,7 @@ from backend.core.clock import PARIS
 from backend.pages.charts.picture import HEIGHT, WIDTH, Picture, shortened
 from backend.pages.charts.style import Spec
 from backend.pages.page import Page
+from backend.pages.sentences_forecast import chance_item
 from backend.pages.sentences_home import gust_words
 
 EVENING = time(19, 5)
@@ -88,16 +89,27 @@ class Bulletin:
         return [heading, *(self.line(row) for row in self.answer.home.rows)]
 
     def line(self, row: HomeRow) -> str:
-        """Return a site in one line: the values of one model, its name, and how well it is known."""
+        """Return a site in one line: one model's values and name, and the chance of the day if shown."""
         words = self.page.language
         if row.trust is None or not row.hours:
             return words.gettext("%(site)s: no public forecast") % {"site": row.name}
         values = " ".join(self._value(hour) for hour in row.hours)
-        return words.gettext("%(site)s: %(values)s (%(model)s)") % {
+        line = words.gettext("%(site)s: %(values)s (%(model)s)") % {
             "site": row.name,
             "values": values,
             "model": self.model(row),
         }
+        chance = self.chance(row)
+        return f"{line}, {chance}" if chance else line
+
+    def chance(self, row: HomeRow) -> str:
+        """Return the chance of more than the limits that day; empty where no corrected forecast is shown."""
+        choices = self.page.choices
+        return (
+            ""
+            if row.day_chance is None
+            else chance_item(self.page, row.day_chance, choices.lim, choices.glim)
+        )
 
     def model(self, row: HomeRow) -> str:
         """Return the name of the shown model, whether it is judged yet, and that of the gusts if another."""

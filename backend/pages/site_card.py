@@ -11,6 +11,7 @@ from backend.pages.bulletin import draw_hour, limits_text
 from backend.pages.charts.picture import HEIGHT, WIDTH, Picture, shortened, wrapped
 from backend.pages.charts.style import Spec
 from backend.pages.page import Page
+from backend.pages.sentences_forecast import chance_item
 from backend.pages.sentences_home import gust_words, standing_words
 from backend.pages.verdict_card import VerdictCard, verdict_card
 
@@ -62,7 +63,11 @@ class SiteCard:
         if not hours:
             picture.text(40, 236, words.gettext("No public model has values for this day."), 36)
         else:
-            picture.text(40, 336, shortened(self.shown, 64), 30, color="var(--quiet)")
+            picture.text(40, 332, shortened(self.shown, 64), 30, color="var(--quiet)")
+            if self.row is not None and self.row.day_chance is not None:
+                choices = page.choices
+                chance = chance_item(page, self.row.day_chance, choices.lim, choices.glim)
+                picture.text(40, 366, shortened(chance, 66), 30, bold=True)
         picture.text(40, 404, text.finding(answer), 44, bold=True)
         for index, line in enumerate(wrapped(text.verdict(answer), 66, 3)):
             picture.text(40, 456 + index * 42, line, 32)

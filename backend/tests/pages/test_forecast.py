@@ -194,7 +194,7 @@ async def test_nothing_of_a_withheld_model_or_beacon_is_shown(tmp_path: Path) ->
 # --- The list of sites, and the card for other pages ---------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/?s=grand-pre", "/embed/sites/grand-pre"])
+@pytest.mark.parametrize("path", ["/?s=grand-pre", "/embed/sites/grand-pre", "/club?s=grand-pre"])
 async def test_the_list_and_the_card_have_the_chance_of_the_day(tmp_path: Path, path: str) -> None:
     """Four of 39 days have an hour too strong: 5 of 41, and not the 2.3 of 41 of the worst hour."""
     service = shown(tmp_path)
@@ -211,7 +211,7 @@ async def test_the_list_and_the_card_have_no_chance_that_is_not_proven(
     tmp_path: Path, state: GateState
 ) -> None:
     async with served(made(tmp_path, [*past(errors_at()), coming(VALUES, state=state)])) as client:
-        for path in ("/", f"/embed/sites/{SITE}"):
+        for path in ("/", f"/embed/sites/{SITE}", f"/club?s={SITE}"):
             answer = await get(client, path)
             assert answer.status_code == 200 and "chance of more" not in answer.text
 
