@@ -63,14 +63,15 @@ class SiteCard:
         if not hours:
             picture.text(40, 236, words.gettext("No public model has values for this day."), 36)
         else:
-            picture.text(40, 332, shortened(self.shown, 64), 30, color="var(--quiet)")
-            if self.row is not None and self.row.day_chance is not None:
-                choices = page.choices
-                chance = chance_item(page, self.row.day_chance, choices.lim, choices.glim)
-                picture.text(40, 366, shortened(chance, 66), 30, bold=True)
-        picture.text(40, 404, text.finding(answer), 44, bold=True)
+            picture.text(40, 334, shortened(self.shown, 64), 30, color="var(--quiet)")
+        top = 404
+        if hours and self.row is not None and self.row.day_chance is not None:
+            chance = chance_item(page, self.row.day_chance, page.choices.lim, page.choices.glim)
+            picture.text(40, 374, shortened(chance, 66), 30, bold=True)
+            top = 428
+        picture.text(40, top, text.finding(answer), 44, bold=True)
         for index, line in enumerate(wrapped(text.verdict(answer), 66, 3)):
-            picture.text(40, 456 + index * 42, line, 32)
+            picture.text(40, top + 50 + index * 40, line, 32)
         foot = words.gettext("Statistics about past forecasts at one beacon, not a flight decision.")
         picture.text(40, HEIGHT - 30, foot, 24, color="var(--quiet)")
         picture.text(
