@@ -15,7 +15,7 @@ from backend.pages.charts.intervals import IntervalChart, Point
 from backend.pages.charts.render import svg
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
-from backend.pages.score_choices import apart_questions
+from backend.pages.score_choices import answered_apart
 from backend.pages.sentences_scores import ScoreWords
 from backend.scoring.constants import STRATUM_DAYS
 
@@ -149,14 +149,8 @@ def part_name(words: ScoreWords, group: str) -> str:
 def bias_detail(page: Page, site: Site) -> Mapping[str, Any]:
     """Return the values of the page about the bias."""
     detail = make_detail(page, site, Topic.BIAS, parameters=True, views=True)
-    withheld = page.withheld()
-    public, of_all = apart_questions(page, site, detail.choices)
-    answer = bias_answer(page.service, public, withheld)
-    models = [model for model in answer.models if model.n_pairs]
-    others = None if of_all is None else bias_answer(page.service, of_all, withheld)
-    # Withheld models come from the second answer, in which they are rounded; the others are exact.
-    if others is not None:
-        models += [model for model in others.models if model.model in withheld.models and model.n_pairs]
+    apart = answered_apart(page, site, detail.choices, bias_answer)
+    models = [model for _, model in apart.models(lambda answer: answer.models) if model.n_pairs]
     behind = detail.words.behind(
         {
             model.name: [
@@ -170,8 +164,8 @@ def bias_detail(page: Page, site: Site) -> Mapping[str, Any]:
     return {
         "detail": detail,
         "behind": behind,
-        "answer": answer,
-        "rounded": next((each for each in (answer, others) if each is not None and each.rounded), None),
+        "answer": apart.public,
+        "rounded": apart.rounded,
         "models": [
             (
                 BiasWords(detail.words, model),

@@ -16,7 +16,7 @@ from backend.pages.charts.rose import rose_chart
 from backend.pages.charts.style import OBSERVED, model_colour
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
-from backend.pages.score_choices import apart_questions
+from backend.pages.score_choices import answered_apart
 from backend.pages.sentences_scores import ScoreWords
 from backend.scoring.constants import UNINFORMED_DIRECTION_MAE
 from backend.scoring.sample.quantities import Quantity
@@ -25,18 +25,13 @@ from backend.scoring.sample.quantities import Quantity
 def direction_detail(page: Page, site: Site) -> Mapping[str, Any]:
     """Return the values of the page about the direction."""
     detail = make_detail(page, site, Topic.DIRECTION, views=True, quantity=Quantity.WIND_DIRECTION)
-    withheld = page.withheld()
-    public, of_all = apart_questions(page, site, detail.choices)
-    answer = scores_answer(page.service, public, withheld)
-    others = None if of_all is None else scores_answer(page.service, of_all, withheld)
-    models = [(answer, model) for model in answer.models]
-    if others is not None:
-        models += [(others, model) for model in others.models if model.model in withheld.models]
-    roses = directions_answer(page.service, public, withheld)
+    apart = answered_apart(page, site, detail.choices, scores_answer)
+    models = apart.models(lambda answer: answer.models)
+    roses = directions_answer(page.service, apart.question, apart.withheld)
     return {
         "detail": detail,
-        "answer": answer,
-        "rounded": next((each for each in (answer, others) if each is not None and each.rounded), None),
+        "answer": apart.public,
+        "rounded": apart.rounded,
         "sentences": [_sentence(detail.words, *pair) for pair in models if pair[1].n_pairs],
         "roses": roses,
         "charts": [] if roses is None else [_charts(page, roses, *pair) for pair in roses.pairs],

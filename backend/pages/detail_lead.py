@@ -13,21 +13,19 @@ from backend.pages.charts.intervals import IntervalChart, Point
 from backend.pages.charts.render import svg
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
-from backend.pages.score_choices import apart_questions, score_question
+from backend.pages.score_choices import answered_apart, score_question
 from backend.pages.sentences_scores import ScoreWords
 
 
 def lead_detail(page: Page, site: Site) -> Mapping[str, Any]:
     """Return the values of the page about the error by lead time."""
     detail = make_detail(page, site, Topic.LEAD, parameters=True)
-    withheld = page.withheld()
-    public, of_all = apart_questions(page, site, detail.choices)
-    answer = leads_answer(page.service, public, withheld)
-    others = None if of_all is None else leads_answer(page.service, of_all, withheld)
-    models = [*answer.models]
-    if others is not None:
-        models += [model for model in others.models if model.model in withheld.models]
-    models = [model for model in models if any(lead.n_pairs for lead in model.leads)]
+    apart = answered_apart(page, site, detail.choices, leads_answer)
+    models = [
+        model
+        for _, model in apart.models(lambda answer: answer.models)
+        if any(lead.n_pairs for lead in model.leads)
+    ]
     behind = detail.words.behind(
         {
             model.name: [
@@ -39,11 +37,11 @@ def lead_detail(page: Page, site: Site) -> Mapping[str, Any]:
     return {
         "detail": detail,
         "behind": behind,
-        "answer": answer,
-        "rounded": next((each for each in (answer, others) if each is not None and each.rounded), None),
+        "answer": apart.public,
+        "rounded": apart.rounded,
         "models": models,
         "sentences": [_lead_sentence(detail.words, model) for model in models],
-        "chart": _lead_chart(detail.words, answer, models, behind),
+        "chart": _lead_chart(detail.words, apart.public, models, behind),
     }
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend.answers.models import collected_models
 from backend.answers.question import Question, make_question
+from backend.answers.service import ServiceParts
+from backend.answers.shapes import ScoreFields
 from backend.answers.shown_station import shown_question
+from backend.answers.withholding import Withholding
 from backend.api.problems import bad_query
 from backend.core.local_time import local_day
 from backend.core.records import Site
@@ -87,6 +92,53 @@ def apart_questions(
         return public, None
     of_all = score_question(page, site, choices, quantity=quantity)
     return public, of_all if of_all.public else None
+
+
+class _Model(Protocol):
+    @property
+    def model(self) -> str: ...
+
+
+_A = TypeVar("_A", bound=ScoreFields)
+_M = TypeVar("_M", bound=_Model)
+
+
+@dataclass(frozen=True)
+class Apart(Generic[_A]):
+    """The answer to the question about public models, and that for the others in published months, if any."""
+
+    question: Question
+    public: _A
+    others: _A | None
+    withheld: Withholding
+
+    @property
+    def rounded(self) -> _A | None:
+        """The first of the answers that has rounded figures."""
+        return next((each for each in (self.public, self.others) if each is not None and each.rounded), None)
+
+    def models(self, of: Callable[[_A], Iterable[_M]]) -> list[tuple[_A, _M]]:
+        """Return the models of the first answer and the withheld ones of the second, each with its answer."""
+        found = [(self.public, model) for model in of(self.public)]
+        # Withheld models come from the second answer, in which they are rounded; the others are exact.
+        if self.others is not None:
+            hidden = [model for model in of(self.others) if model.model in self.withheld.models]
+            found += [(self.others, model) for model in hidden]
+        return found
+
+
+def answered_apart(
+    page: Page, site: Site, choices: ScoreChoices, ask: Callable[[ServiceParts, Question, Withholding], _A]
+) -> Apart[_A]:
+    """Return the answers to the questions of `apart_questions`."""
+    withheld = page.withheld()
+    public, of_all = apart_questions(page, site, choices)
+    return Apart(
+        public,
+        ask(page.service, public, withheld),
+        None if of_all is None else ask(page.service, of_all, withheld),
+        withheld,
+    )
 
 
 def view_names() -> tuple[str, ...]:
