@@ -21,6 +21,7 @@ from backend.core.columns import (
     ReadingRows,
     Times,
 )
+from backend.core.local_time import HOUR
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import network_of
 from backend.core.registry import NETWORKS
@@ -93,7 +94,10 @@ def site_slug(connection: sa.Connection, site_id: int) -> str:
 
 
 def span_of(connection: sa.Connection, site_id: int, stations: Collection[int]) -> tuple[int, int] | None:
-    """Return the times of the first and last stored value of a site and its stations, or None."""
+    """Return the times of the first and last hour that a stored value of a site or a station may belong to.
+
+    None without a value. A reading of the last hour of a day may belong to the hour that begins the next one.
+    """
     forecast, observation = t.forecast.c, t.observation.c
     ends: list[int] = []
     for column, owner, owners in (
@@ -103,7 +107,7 @@ def span_of(connection: sa.Connection, site_id: int, stations: Collection[int]) 
         for owner_id in owners:
             query = sa.select(sa.func.min(column), sa.func.max(column)).where(owner == owner_id)
             ends += [end for end in connection.execute(query).one() if end is not None]
-    return (min(ends), max(ends)) if ends else None
+    return (min(ends), max(ends) + HOUR) if ends else None
 
 
 # --- Columns of collected values ---------------------------------------------------------------------

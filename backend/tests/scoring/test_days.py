@@ -757,6 +757,17 @@ def test_what_was_collected_before_there_were_days_is_made_by_the_first_update(s
     assert observed_hours(store, number(15)) == {12: 12.0}
 
 
+def test_all_days_of_a_site_include_the_hour_after_its_last_reading(store: Store) -> None:
+    made(store, measured({utc(14, 10, 5): 12, utc(14, 21, 59): 4}))
+    kept = derived(store.database)
+    assert observed_hours(store, number(15)) == {0: 4.0}
+    with store.database.write() as connection:
+        connection.execute(sa.delete(t.observed_day))
+    make_due(store.database, [1])
+    update(store.database, LONG_AFTER)
+    assert derived(store.database) == kept
+
+
 def test_local_midnight_is_where_a_day_begins() -> None:
     assert np.diff([local_moment(number(29, month=3) + step) for step in range(2)]).tolist() == [23 * 3600]
     assert np.diff([local_moment(number(25, month=10) + step) for step in range(2)]).tolist() == [25 * 3600]
