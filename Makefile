@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check lint bench crash faults fuzz prove scale soak screenshots lock sbom clean
+.PHONY: demo serve test check lint bench crash faults fuzz prove scale soak screenshots lock audit sbom clean
 
 # The lock names every package there is to install: --no-deps keeps pip from looking for others
 # (pip 23 stumbles over "coverage[toml]" as soon as there is a release newer than the pinned one).
@@ -67,9 +67,13 @@ lock: $(READY)  ## pin the newest allowed versions, with hashes, for Python 3.11
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --constraint requirements.lock \
 	  --generate-hashes --no-annotate --no-header --quiet -o deploy/requirements.lock
 
+audit: $(READY)  ## known advisories about the pinned packages, asked on the internet (docs/decisions/advisories.md)
+	test -x .audit/bin/pip-audit || { $(PYTHON) -m venv .audit && .audit/bin/pip install --quiet pip-audit==2.10.1; }
+	.audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock -r deploy/requirements.lock $(AUDIT)
+
 sbom: $(READY)  ## the packages of an installation, with their hashes, as CycloneDX in dist/sbom.cdx.json
 	mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --output-reproducible --of JSON -o dist/sbom.cdx.json deploy/requirements.lock
 
 clean:
-	rm -rf $(VENV) .demo .bench .screenshots .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .audit .demo .bench .screenshots .coverage* .mypy_cache .ruff_cache .pytest_cache
