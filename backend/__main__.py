@@ -7,6 +7,7 @@ load the whole service.
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 
@@ -15,8 +16,11 @@ def main() -> None:
     try:
         _run()
     except KeyboardInterrupt:  # while the command is loading; a running command has a handler of its own
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         print("meteo-score: stopped", file=sys.stderr)
         raise SystemExit(130) from None
+    finally:  # what is left is Python's own end, where an interrupt would print a traceback
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _run() -> None:

@@ -22,6 +22,7 @@ SLOW_MODULES = frozenset(
         "cli/test_app",
         "cli/test_backfill",
         "cli/test_cli",
+        "cli/test_ctrl_c",
         "cli/test_database_copy",
         "cli/test_forecast",
         "cli/test_status",
