@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -11,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from backend.tests.support.waiting import HANG_SECONDS
+from backend.tests.support.waiting import HANG_SECONDS, until
 from proofs.bench.page_service import BARE, mixed_paths
 from proofs.bench.processes import Child, measured, running
 from proofs.bench.quiet import Quiet
@@ -92,12 +91,13 @@ async def _asked_once(port: int, paths: list[str]) -> int:
     sizes = []
     address = f"http://127.0.0.1:{port}"
     async with httpx2.AsyncClient(base_url=address, timeout=HANG_SECONDS, trust_env=False) as client:
-        deadline = time.monotonic() + HANG_SECONDS
+
+        async def store_is_open() -> bool:
+            return (await client.get(paths[0], headers=HEADERS)).status_code != 503
+
+        await until(store_is_open)
         for path in paths:
-            while (response := await client.get(path, headers=HEADERS)).status_code == 503:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"{path} is still refused after {HANG_SECONDS:g} s")
-                await asyncio.sleep(1)  # the store is being opened
+            response = await client.get(path, headers=HEADERS)
             response.raise_for_status()
             sizes.append(int(response.headers["content-length"]))
     return round(median(sizes))
