@@ -73,7 +73,9 @@ LINES = {
     "config": Line("import backend.core.config"),
     "token list": Line(),
     "sites list": Line("open sites.toml"),
-    "sites add Here --latitude 45.9 --longitude 6.3 --elevation 900 --without ffvl --without romma": Line("os.rename"),
+    "sites add Here --latitude 45.9 --longitude 6.3 --elevation 900 --without ffvl --without romma": Line(
+        "os.rename"
+    ),
     "data remove --model arome_0025 --from 2026-07-01 --to 2026-07-02 --reason wrong": Line(),
     "db upgrade": Line(),
     "backup made.tar.gz": Line("os.rename"),
