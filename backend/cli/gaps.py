@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Annotated, Any, cast
 
@@ -133,7 +133,11 @@ def _pieces(service: Service, gaps: Iterable[Gap], now: datetime) -> Iterable[Pi
                 continue
             if selection.since is None or selection.until is None:
                 plain |= of_day
-            elif spans and selection.until - spans[-1][0] <= SPAN[job]:
+            elif (
+                spans
+                and selection.since <= spans[-1][1] + timedelta(seconds=1)
+                and selection.until - spans[-1][0] <= SPAN[job]
+            ):
                 spans[-1] = (spans[-1][0], selection.until, spans[-1][2] | of_day)
             else:
                 spans.append((selection.since, selection.until, of_day))

@@ -156,12 +156,13 @@ def test_fetching_uses_one_plain_collection_and_the_archive_for_past_days(tmp_pa
     plain = observation_source(brings_a_reading, "ffvl")
     archived = observation_source(brings_a_reading, "pioupiou", past=Archive(routes=()))
     service = with_sources(make_service(tmp_path), [], [plain, archived])
-    gaps = [gap(13, "ffvl"), gap(14, "ffvl", "petit-col"), *(gap(day, "pioupiou") for day in (3, 4, 15))]
+    gaps = [gap(13, "ffvl"), gap(14, "ffvl", "petit-col"), *(gap(day, "pioupiou") for day in (3, 4, 8, 15))]
     pieces = list(_pieces(service, gaps, NOW))
     selections = [(piece.source, piece.selection) for piece in pieces]
     assert [(name, each.since, each.until) for name, each in selections] == [
         ("ffvl", None, None),
         ("pioupiou", datetime(2026, 7, 2, 22, tzinfo=UTC), datetime(2026, 7, 4, 21, 59, 59, tzinfo=UTC)),
+        ("pioupiou", datetime(2026, 7, 7, 22, tzinfo=UTC), datetime(2026, 7, 8, 21, 59, 59, tzinfo=UTC)),
         ("pioupiou", None, None),
     ]
     assert selections[0][1].sites == {"grand-pre", "petit-col"}
