@@ -1,17 +1,20 @@
 """Rows and bytes of many sites over years, extrapolated from a store that has lived for some days.
 
     meteo-score demo --no-serve --days 10 --folder FOLDER
-    python -m proofs.growth sqlite:///FOLDER/demo.sqlite3 --sites 100 1000 5000 --models 8 --years 5
+    meteo-score export months MONTHS
+    python -m proofs.growth sqlite:///FOLDER/demo.sqlite3 --months MONTHS --sites 100 1000 5000 --years 5
 
 A table's bytes include its indexes. Each kind of table grows with one unit (a day of a model at a site, a day
 of a station, a day), whose number in the store is counted. Small stores have more bytes a row than large
-ones: their pages and indexes are not full.
+ones: their pages and indexes are not full. With --months, a second table has the same with the raw values of
+--raw-days in the store and those of all closed months as Parquet.
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -19,6 +22,8 @@ from backend.storage import schema as t
 from backend.storage.database import Connection, Database, is_postgres
 
 DAY_SECONDS = 86_400
+RAW = {"forecasts": "forecast", "readings": "observation"}
+"""The kinds that leave the store for Parquet, with the name of their table, as of their folder of months."""
 
 KINDS = {
     "forecasts": ("model", ("forecast", "forecast_origin", "collected_part", "incomplete_part")),
@@ -45,6 +50,10 @@ class Measured:
         unit, names = KINDS[kind]
         rows, size = (sum(self.tables[name][part] for name in names) for part in (0, 1))
         return rows / self.units[unit], size / self.units[unit]
+
+    def share_of(self, table: str, kind: str) -> float:
+        """Return the share of a table in the rows of its kind."""
+        return self.tables[table][0] / sum(self.tables[name][0] for name in KINDS[kind][1])
 
 
 def bytes_by_table(connection: Connection) -> dict[str, int]:
@@ -101,6 +110,11 @@ def grown(found: Measured, sites: int, models: int, years: float) -> dict[str, t
     }
 
 
+def shown(rows: float, size: float) -> str:
+    """Return a cell of a table."""
+    return f"{rows / 1e6:,.0f} M rows, {size / 1e9:,.1f} GB"
+
+
 def main() -> None:
     """Print tables in Markdown."""
     parser = argparse.ArgumentParser(
@@ -110,6 +124,10 @@ def main() -> None:
     parser.add_argument("--sites", type=int, nargs="+", default=[100, 1000, 5000])
     parser.add_argument("--models", type=int, default=8)
     parser.add_argument("--years", type=float, default=5.0)
+    parser.add_argument("--months", type=Path, help="folder of `export months` of the same store")
+    parser.add_argument(
+        "--raw-days", type=float, default=150.0, help="days whose raw values stay in the store"
+    )
     options = parser.parse_args()
     database = Database(options.store, make=False)
     found = measure(database)
@@ -123,8 +141,21 @@ def main() -> None:
     for sites in options.sites:
         cells = grown(found, sites, options.models, options.years)
         rows, size = (sum(cell[part] for cell in cells.values()) for part in (0, 1))
-        texts = [f"{r / 1e6:,.0f} M rows, {b / 1e9:,.1f} GB" for r, b in (*cells.values(), (rows, size))]
-        print(f"| {sites} | " + " | ".join(texts) + " |")
+        print(f"| {sites} | " + " | ".join(shown(*cell) for cell in (*cells.values(), (rows, size))) + " |")
+    if options.months is None:
+        return
+    print("\n| sites | raw in the store | the rest of the store | together | as Parquet |\n|" + " --- |" * 5)
+    share = options.raw_days / (options.years * 365.25)
+    for sites in options.sites:
+        cells = grown(found, sites, options.models, options.years)
+        raw = share * sum(cells[kind][1] for kind in RAW)
+        rest = sum(size for kind, (_, size) in cells.items() if kind not in RAW)
+        parquet = 0.0
+        for kind, name in RAW.items():
+            files = sum(file.stat().st_size for file in options.months.glob(f"kind={name}/*/*.parquet"))
+            parquet += files / found.tables[name][0] * cells[kind][0] * found.share_of(name, kind)
+        sizes = " | ".join(f"{size / 1e9:,.1f} GB" for size in (raw, rest, raw + rest, parquet))
+        print(f"| {sites} | {sizes} |")
 
 
 if __name__ == "__main__":
