@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import blake2b
 from itertools import groupby
 from typing import Protocol
 
@@ -329,4 +328,4 @@ def _inputs_of(unit: Unit) -> Hashable:
     if unit.saved_as is None:
         return object()
     values = tuple((name, hours.tobytes()) for name, hours in unit.announced.items())
-    return unit.site, unit.station, blake2b(unit.saved_as, digest_size=16).digest(), values
+    return unit.site, unit.station, unit.saved_as, values

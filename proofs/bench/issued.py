@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from backend.scoring.days.update import update
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.due import note_due
+from backend.storage.gate_decisions import GateDecision, Grounds, append_decision
 from backend.storage.issued import append_issued
 from backend.storage.learning_days import (
     ModelsOfDay,
@@ -130,6 +132,19 @@ def _fill(database: Database, shape: Shape) -> None:
         connection.execute(sa.insert(learning).from_select(names, sa.select(*columns)))
         append_issued(connection, _record(sites[0], models, observed, first))
         note_due(connection, [(1, day) for day in range(LAST - RECORDED, LAST + 1)])
+        for audience, view, parameter in product(AUDIENCES, VIEWS, RULES):
+            append_decision(
+                connection,
+                GateDecision(
+                    audience=audience,
+                    view=view,
+                    parameter=parameter,
+                    method=METHOD,
+                    decided_at=decision(LAST - 1),  # the next one is due in a week
+                    open=True,
+                    grounds=Grounds(days=90, failures=0),
+                ),
+            )
     update(database, decision(LAST))
 
 

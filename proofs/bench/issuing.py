@@ -37,14 +37,14 @@ def _figures(shape: Shape, found: list[dict[str, Any]]) -> list[Figure]:
     return [
         over_rounds(
             group,
-            f"an evening: two views, two audiences, {of('forecasts')[0]:.0f} forecasts",
+            f"an evening: two views, two audiences, {of('forecasts')[0]:.0f} rows",
             "s of CPU",
             of("issued"),
             at_most=3,
             beside="each site alone",
             beside_value=median(of("alone")),
         ),
-        over_rounds(group, "an evening: memory at its largest", "MB", of("megabytes"), at_most=300),
+        over_rounds(group, "that evening: memory at its largest", "MB", of("megabytes"), at_most=300),
         over_rounds(group, "a stored state", "kB", of("state_kilobytes")),
         over_rounds(
             group,
