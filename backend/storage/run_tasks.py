@@ -19,11 +19,11 @@ from backend.core.records import SourceStatus
 from backend.storage import queue
 from backend.storage import schema as t
 from backend.storage.database import Database, clock_of, from_epoch, maybe_epoch, maybe_time
-from backend.storage.ledger import QUEUE_OWNER, require_lease
+from backend.storage.ledger import MAX_ATTEMPTS, QUEUE_OWNER, require_lease
 from backend.storage.process_identity import is_dead, this_process
 from backend.storage.run_records import Claim, SourceRun, source_row, source_run
 
-MOST_TURNS = 5
+MOST_TURNS = MAX_ATTEMPTS
 """How often a task is started; this stops one that ends its process every time."""
 
 
