@@ -29,11 +29,10 @@ from backend.core.columns import Ints
 from backend.core.issued import LEVELS, GateState, IssuedForecast
 from backend.core.local_time import HOURS_A_DAY, date_of
 from backend.core.parameters import ABSENT, Parameter
-from backend.forecast import experts, interval, verification
+from backend.forecast import experts, interval
 from backend.forecast.cells import Floats, from_cells, to_cells
-from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS
+from backend.forecast.gate import TRIAL_DAYS
 from backend.forecast.learning import METHOD, Day, ForecastHours, State, replay
-from backend.forecast.verification import DayMean, at_all_levels, over_days
 from backend.issuing.issue import Issuer
 from backend.scheduler.issuing import issue_forecasts
 from backend.scoring.grid import SCALE, clock_hours
@@ -43,7 +42,8 @@ from backend.storage.issued import chains, issued_forecasts
 from backend.storage.issued_batches import store_issued_batch
 from backend.storage.learning_days import Question, learning_days
 from backend.storage.store import Store
-from proofs.forecast import Aim, percent
+from proofs.forecast import Aim
+from proofs.forecast_record import PIT_SEED, Scores
 from proofs.forecast_store import COLLECTIONS, FIRST, MODELS, PARAMETERS, Years, at, epoch
 from proofs.forecast_world import YEAR
 
@@ -56,7 +56,6 @@ SOON = timedelta(seconds=5)
 """From a decision time to the job's start."""
 
 NEVER = 2**62
-PIT_SEED = 7
 COLUMNS = [int(np.flatnonzero(np.isclose(interval.LEVELS, level / 100))[0]) for level in LEVELS]
 """Of the quantiles that are issued."""
 
@@ -247,80 +246,6 @@ def record(store: Store) -> Aim:
     faults = [chain for chain in found if chain.fault is not None]
     count = sum(chain.rows for chain in found)
     return Aim("chains of the record with a fault", f"{len(faults)}, {count} rows", not faults and count > 0)
-
-
-@dataclass(eq=False)
-class Scores:
-    """Measures of the wind as issued on the evening before, from GATED_DAYS learned days on, (days, ...)."""
-
-    error: Floats
-    best_error: Floats
-    placebo_error: Floats
-    crps: Floats
-    dressed_crps: Floats
-    covered: Floats
-
-    @classmethod
-    def of(cls, store: Store, years: Years) -> Scores:
-        """Return the scores of what is in the record, beside the readings that came in the end."""
-        shape = years.days, len(years.sites), HOURS_A_DAY
-        value, best, placebo = (np.full(shape, np.nan) for _ in range(3))
-        own, dressed = (np.full((*shape, len(LEVELS)), np.nan) for _ in range(2))
-        for number, site in enumerate(years.sites):
-            with store.database.read() as connection:
-                rows = issued_forecasts(
-                    connection,
-                    [site.id],
-                    audience="public",
-                    view=EVENING_BEFORE.number,
-                    first=FIRST,
-                    last=FIRST + years.days,
-                )
-            for row in rows:
-                if row.parameter is not Parameter.WIND_SPEED or row.hours.days < GATED_DAYS:
-                    continue
-                place = row.day - FIRST, number, slice(0, len(row.hours.times))
-                value[place] = _units(row.hours.values)
-                best[place] = _units(row.hours.best_values)
-                if row.hours.placebo:
-                    placebo[place] = _units(row.hours.placebo)
-                own[place] = np.stack([_units(each) for each in row.hours.quantiles], axis=-1)
-                dressed[place] = np.stack([_units(each) for each in row.hours.best_quantiles], axis=-1)
-        readings = years.observed[Parameter.WIND_SPEED]
-        truth = np.where(readings == ABSENT, np.nan, readings / SCALE)
-        own, dressed = at_all_levels(own), at_all_levels(dressed)
-        return cls(
-            np.abs(value - truth),
-            np.abs(best - truth),
-            np.abs(placebo - truth),
-            verification.crps(own, truth),
-            verification.crps(dressed, truth),
-            verification.covered(verification.pit(own, truth, PIT_SEED)),
-        )
-
-    def aims(self) -> Iterator[Aim]:
-        """Yield the aims that some sites and months can show."""
-        for text, own, other, limit in (
-            ("MAE against the best raw model so far", self.error, self.best_error, -0.10),
-            ("CRPS against the dressed best", self.crps, self.dressed_crps, -0.05),
-        ):
-            both = ~np.isnan(own + other)
-            mine, of_other = own[both].mean(), other[both].mean()
-            found = f"{mine:.3f} and {of_other:.3f} km/h, {percent(mine / of_other - 1)}"
-            yield Aim(f"{text}: {percent(limit)} and better", found, mine / of_other - 1 <= limit)
-        held = over_days(self.covered)
-        yield Aim("the interval of coverage contains 80 %", _share(held), held.low <= 0.8 <= held.high)
-        gain = over_days(self.placebo_error - self.error)
-        text = f"{gain.mean:.2f} km/h ({gain.low:.2f} to {gain.high:.2f})"
-        yield Aim("gain over the placebo, its interval above 0", text, gain.low > 0)
-
-
-def _share(of: DayMean) -> str:
-    return f"{100 * of.mean:.1f} % ({100 * of.low:.1f} to {100 * of.high:.1f}) on {of.days} days"
-
-
-def _units(values: Sequence[int | None]) -> Floats:
-    return np.array([np.nan if value is None else value / SCALE for value in values])
 
 
 def print_gate(store: Store) -> None:
