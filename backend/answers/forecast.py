@@ -29,8 +29,8 @@ from backend.answers.issued_history import (
     columns_of,
     day_chance,
     in_units,
-    issued_history,
     newest_issued,
+    present_history,
 )
 from backend.answers.learning_start import learning_restart
 from backend.answers.service import ReadingParts
@@ -81,7 +81,7 @@ def forecast_answer(
         history = (
             None
             if station is None
-            else issued_history(
+            else present_history(
                 service, site, station, shown_view, first.audience,
                 local_day(first.decision_time) - 1, withheld,
             )

@@ -33,8 +33,9 @@ from backend.forecast.verification import DayMean, over_days
 from backend.scoring.grid import CLOCK, SCALE, Hours, Integers, clock_hours, present
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DECISION_VIEWS, DecisionView
+from backend.storage.announced import data_version
 from backend.storage.database import Database
-from backend.storage.issued import issued_forecasts
+from backend.storage.issued import issued_forecasts, record_length
 
 WINDS = (Parameter.WIND_SPEED, Parameter.WIND_GUST)
 """The parameters with a limit."""
@@ -276,7 +277,47 @@ def day_chance(
     )
 
 
-# --- The errors of many sites are kept in the process -----------------------------------------------------
+# --- Histories are kept in the process ------------------------------------------------------------------
+
+_lock = Lock()
+
+_MOST_HISTORIES = 40
+"""Whole histories that are kept: 0.4 MB each."""
+
+_histories: WeakKeyDictionary[Database, OrderedDict[Hashable, IssuedHistory | None]] = WeakKeyDictionary()
+
+
+def present_history(
+    service: ReadingParts,
+    site: Site,
+    station: str,
+    view: DecisionView,
+    audience: Audience,
+    last: int,
+    withheld: Withholding,
+) -> IssuedHistory | None:
+    """Return `issued_history`; it is read again only after a new batch, score day or row of the record.
+
+    Pilots ask with other limits for the same days. Raises StoreUnavailableError.
+    """
+    with service.database.read() as connection:
+        length = record_length(connection, site.id)
+    version = data_version(service.database)
+    key = (site, station, view, audience, last, withheld.key, version, length)
+    with _lock:
+        kept = _histories.setdefault(service.database, OrderedDict())
+        if key in kept:
+            kept.move_to_end(key)
+            return kept[key]
+    history = issued_history(service, site, station, view, audience, last, withheld)
+    with _lock:
+        kept[key] = history
+        while len(kept) > _MOST_HISTORIES:
+            kept.popitem(last=False)
+    return history
+
+
+# The home page needs the errors alone, of many sites.
 
 _MOST_KEPT = 500
 """Sites whose errors are kept: 46 kB each."""
@@ -286,7 +327,6 @@ _FRESH = timedelta(minutes=10)
 
 _kept: WeakKeyDictionary[Database, OrderedDict[Hashable, tuple[datetime, dict[Parameter, Floats]]]]
 _kept = WeakKeyDictionary()
-_lock = Lock()
 
 
 def day_chances(

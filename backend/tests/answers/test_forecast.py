@@ -21,10 +21,11 @@ from backend.core.local_time import day_number
 from backend.core.parameters import Parameter
 from backend.main import Service
 from backend.scoring.views import MORNING, TWO_EVENINGS_BEFORE
+from backend.storage.due import note_due
 from backend.storage.issued import append_issued, withdraw_issued
 from backend.tests.support.issued import an_issued_day
 from backend.tests.support.page_store import page_service
-from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant
+from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
 from backend.tests.support.scored_site import AROME, DAYS, FFVL, FIRST, ROMMA, scored_site
 from backend.tests.support.served import ADMIN, NOW, served
 
@@ -267,6 +268,20 @@ def test_a_withdrawn_forecast_is_not_shown(tmp_path: Path) -> None:
     with service.database.write() as connection:
         withdraw_issued(connection, SITE, 1, NOW, "a wrong unit")
     assert answer(service, on_demand=False).wind_speed.state is ForecastState.NOT_ISSUED
+
+
+def test_days_that_were_kept_are_read_again_when_the_record_or_the_readings_change(tmp_path: Path) -> None:
+    service = made(tmp_path, [*past(errors_at()), coming(18.0)])
+    assert answer(service).wind_speed.n_days == answer(service, limit=30.0).wind_speed.n_days == PAST
+    with service.database.write() as connection:
+        withdraw_issued(connection, SITE, 3, NOW, "a wrong unit")
+    assert answer(service).wind_speed.n_days == PAST - 1
+    strong = {FFVL: {SPEED: constant(DAYS, 40.0)}}
+    with service.database.write() as connection:
+        note_due(connection, [(1, day_number(FIRST))])  # as every batch of readings does
+    keep(service.database, service.sites()[0], FIRST, models={}, stations=strong)
+    found = answer(service).day_chance
+    assert found is not None and found.days_above == found.n_days == PAST - 1
 
 
 def test_a_day_of_25_hours_has_them_all(tmp_path: Path) -> None:
