@@ -7,6 +7,7 @@ stop another one.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import traceback
 from collections import Counter
@@ -204,6 +205,11 @@ def counted(reasons: Counter[str]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
 
 
+# What an address or a host answers that is not there any more. "Temporary failure in name resolution" is not
+# among them: then the network of this machine is down.
+_GONE = re.compile(r"^HTTP (404|410)\b|Name or service not known|No address associated with hostname")
+
+
 def source_status(tally: Tally, source: Source[B], now: datetime | None) -> tuple[SourceStatus, str]:
     """Return the status of a source that finished, and the reason if it is not plain success.
 
@@ -217,6 +223,8 @@ def source_status(tally: Tally, source: Source[B], now: datetime | None) -> tupl
         errors = [failure for failure in tally.failures if failure.error != IncompleteError.__name__]
         status = "partial" if tally.collected or not errors else "failed"
         reason = (errors or tally.failures)[0].reason
+        if status == "failed" and source.live.if_gone and all(_GONE.search(each.reason) for each in errors):
+            reason = f"{reason}; {source.live.if_gone}"
     elif tally.rejected and not tally.collected:
         status, reason = "failed", f"every value was rejected: {counted(tally.rejected)}"
     elif now is None:

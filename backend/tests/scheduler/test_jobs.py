@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from backend.collectors.base import MeteredFetch
+from backend.collectors.base import LiveFacts, MeteredFetch
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.core.parameters import Parameter
-from backend.core.records import CollectionRequest, ForecastBatch, ObservationBatch
+from backend.core.records import CollectionRequest, Failure, ForecastBatch, ObservationBatch
 from backend.core.registry import SOURCES
 from backend.core.sites import load_sites
 from backend.scheduler.jobs import Tally, collect_all_forecasts, collect_all_observations, run_status
@@ -159,6 +159,31 @@ async def test_what_cannot_be_delivered_is_a_failure_of_that_source_and_of_no_ot
     arome, parapente = collection.outcomes
     assert (arome.status, arome.reason) == ("partial", "ValueError: no room")
     assert parapente.status == "success"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "is_gone"),
+    [
+        (["HTTP 404 Not Found", "no connection: [Errno -2] Name or service not known"], True),
+        (["HTTP 410 Gone"], True),
+        (["HTTP 404 Not Found", "HTTP 503 Service Unavailable"], False),
+        (["no connection: [Errno -3] Temporary failure in name resolution"], False),
+    ],
+)
+async def test_a_source_that_moved_or_ended_states_what_is_known_of_it(
+    reasons: list[str], is_gone: bool
+) -> None:
+    async def refuses(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        failures = tuple(Failure("all", "https://example.org", each, "FetchError") for each in reasons)
+        yield replace(a_run(needs), records=(), failures=failures, newest=None)
+
+    source = replace(
+        forecast_source(refuses), live=LiveFacts(if_gone="its files moved to another host in May")
+    )
+    collection = await collect_all_forecasts(needs=WANTED, sources=[source], channel_for=no_network)
+    (outcome,) = collection.outcomes
+    known = "; its files moved to another host in May" if is_gone else ""
+    assert (outcome.status, outcome.reason) == ("failed", f"{reasons[0]}{known}")
 
 
 async def test_of_a_group_of_errors_the_first_is_reported_and_not_the_group() -> None:
