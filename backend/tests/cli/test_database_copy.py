@@ -14,6 +14,7 @@ from backend.core.records import Rejected
 from backend.storage import schema as t
 from backend.storage.alerts import AlertStore, Message
 from backend.storage.database import Database
+from backend.storage.imported_files import note_import
 from backend.storage.instances import Instances
 from backend.storage.ledger import Ledger
 from backend.storage.queries import StoreQueries
@@ -84,6 +85,10 @@ def test_afterwards_the_store_goes_on_in_the_target(make_url: MakeUrl, kind: str
     with store.database.write() as connection:
         note_replaced(connection, [A_REPLACED_VALUE])
         connection.execute(sa.insert(t.run_task).values(run_id=1, source="arome", part=99))
+        note_import(connection, kind="forecasts", file="new.csv", digest=b"", now=NOW, after=0)
+        removal = {"kind": "model", "name": "arome", "removed_by": "marie", "reason": "a wrong unit"}
+        nothing = dict.fromkeys(("removed_at", "row_count", "value_count"), 0)
+        connection.execute(sa.insert(t.removal).values(**removal, **nothing, holds=False))
     Instances(store.database).beat("all")
     AlertStore(store.database).add_digest(NOW + DAY, NOW + DAY, ["another"], lambda _: Message("t", "b"))
     for name, table in contents(target).items():
