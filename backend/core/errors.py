@@ -15,6 +15,7 @@ MeteoScoreError
 ├── LeaseLostError              another process took the run over (storage/ledger.py)
 ├── NotSignedInError            a page needs a session of the operator (pages/operator.py)
 ├── BackupError                 a backup is not whole, or cannot be written (storage/backup_file.py)
+├── MonthFileError              a file of a month is damaged or cannot be written (files/month_files.py)
 ├── CopyDiffersError            a copied store differs from its source (storage/store_copy.py)
 ├── CircuitOpenError            a host failed too often: not contacted (collectors/transport/hosts.py)
 ├── QuotaSpentError             a host's limit is reached: not contacted (collectors/transport/quota.py)

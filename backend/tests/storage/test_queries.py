@@ -459,5 +459,7 @@ def test_stored_rows_are_looked_up_by_index_when_a_batch_comes_again(database_ur
     for table in (t.forecast, t.observation):
         assert len([plan for plan in plans if looks_up(plan, table)]) == 1
     assert not [plan for plan in plans if walks(plan, t.forecast, t.observation)]
-    # Of the tables that are walked through, site is the only one: it has a row for each site.
-    assert {plan.partition(";")[0] for plan in plans if "SCAN" in plan} <= {"SCAN site"}
+    # Tables that are walked through are small: a row for each site, removal, and kind of values.
+    assert {plan.partition(";")[0] for plan in plans if "SCAN" in plan} <= {
+        "SCAN site", "SCAN removal", "SCAN retention",
+    }  # fmt: skip

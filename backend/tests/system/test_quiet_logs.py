@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -33,13 +34,13 @@ def log() -> Iterator[io.StringIO]:
     structlog.contextvars.clear_contextvars()
 
 
-def world_of(folder: Path) -> World:
+def world_of(folder: Path, **options: Any) -> World:
     return make_world(
         folder,
         forecasts=[forecast_source(fails, name) for name in MODELS],
         observations=[observation_source(fails, name) for name in NETWORKS],
         scheduler_observation_cron="*/3 * * * *",
-        busy_timeout=0.01,
+        **options,
     )
 
 
@@ -75,7 +76,7 @@ async def test_an_outage_of_all_sources_for_30_minutes_is_under_100_lines(
 async def test_an_outage_of_the_store_for_30_minutes_is_under_100_lines(
     tmp_path: Path, log: io.StringIO
 ) -> None:
-    world = world_of(tmp_path)
+    world = world_of(tmp_path, busy_timeout=0.01)
     other = make_world(tmp_path, busy_timeout=0.01)
     with other.database.write():  # no other writer gets through
         await thirty_minutes(world)
