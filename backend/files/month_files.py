@@ -9,12 +9,8 @@ and Polars read the pattern kind=forecast/*/*.parquet.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,8 +18,8 @@ from typing import Literal
 
 import msgspec
 
-from backend.core.errors import ConfigError, MeteoScoreError
-from backend.core.private_files import make_private_folder
+from backend.core.errors import MeteoScoreError
+from backend.core.private_files import drafts_folder, make_private_folder, sync
 from backend.core.utc_month import UtcMonth
 
 SCHEMA = 1
@@ -147,46 +143,16 @@ class MonthFolder:
             make_private_folder(place)
             note.write_bytes(encoded)
             for path in (draft, note):
-                _sync(path)
+                sync(path)
             # A file without a manifest is the rest of an export that was killed here: it is written again.
             draft.replace(place / manifest.file)
             note.replace(noted)
             for path in (place, place.parent, self.path):
-                _sync(path)
+                sync(path)
         except OSError as error:
             raise MonthFileError(f"{place}: cannot be written: {error.strerror}") from error
 
 
-@contextmanager
-def drafts(folder: Path) -> Iterator[Path]:
-    """Create the folder for drafts, for one process at a time; what a killed one left goes first.
-
-    Raises ConfigError if another process exports there, or if the folder cannot be written.
-    """
-    work = folder / _WORK
-    try:
-        make_private_folder(folder)
-        make_private_folder(work)
-        lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"{folder}: another process exports months there") from None
-        shutil.rmtree(work)
-        make_private_folder(work)
-        yield work
-        shutil.rmtree(work)
-    finally:
-        os.close(lock)
-
-
-def _sync(path: Path) -> None:
-    """Make a file, or the names in a folder, survive a power loss."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+def drafts(folder: Path) -> AbstractContextManager[Path]:
+    """Return the folder for drafts of months, for one process at a time. Raises ConfigError."""
+    return drafts_folder(folder, _WORK, "another process exports months there")

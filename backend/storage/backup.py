@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +13,7 @@ import sqlalchemy as sa
 
 from backend import __version__
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
-from backend.core.private_files import make_private_folder
+from backend.core.private_files import drafts_folder, sync
 from backend.storage.backup_file import (
     STORE,
     BackupError,
@@ -71,7 +68,7 @@ def make_backup(database: Database, place: Path, now: datetime, texts: Mapping[s
             write_backup(draft, manifest, copy, texts)
             read_backup(draft)
             draft.rename(place)
-            _sync_folder(place.parent)
+            sync(place.parent)
     except OSError as error:
         raise BackupError(f"{place}: the backup cannot be written: {error.strerror or error}") from error
     if manifest.revision == revisions()[-1]:
@@ -116,30 +113,9 @@ def prune_backups(newest: Backup, keep: int) -> list[Path]:
     return removed
 
 
-@contextmanager
-def work_folder(parent: Path) -> Iterator[Path]:
-    """Create a hidden folder for drafts, and remove it at the end; what a killed process left goes first.
-
-    Raises ConfigError if another process uses it, or if it cannot be made.
-    """
-    folder = parent / _WORK
-    try:
-        make_private_folder(parent)
-        make_private_folder(folder)
-        lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigError(f"{parent}: cannot be written: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"{parent}: another backup or restore is under way there") from None
-        for left in folder.iterdir():
-            left.unlink()
-        yield folder
-    finally:
-        os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
+def work_folder(parent: Path) -> AbstractContextManager[Path]:
+    """Return the folder for the drafts of backups and restores in a folder. Raises ConfigError."""
+    return drafts_folder(parent, _WORK, "another backup, restore or export is under way there")
 
 
 def open_copy(path: Path) -> Database:
@@ -206,12 +182,3 @@ def _manifest(copy: Path, database: Database, now: datetime, texts: Mapping[str,
             **{name: FileEntry.of(content) for name, content in texts.items()},
         },
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a power loss."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
