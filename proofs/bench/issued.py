@@ -45,6 +45,7 @@ from backend.storage.learning_days import (
 )
 from backend.storage.rows import execute_many
 from backend.storage.store import Store
+from proofs.bench.scored import filled_once, sites_with_beacons
 from proofs.forecast_world import years
 
 MODELS = ("arome_0025", "ecmwf_ifs", "gfs_global", "icon_eu")
@@ -71,24 +72,13 @@ class Shape:
 
     def list_sites(self) -> tuple[Site, ...]:
         """Return the sites."""
-        return tuple(
-            Site(f"site-{n:03}", f"Site {n}", 44 + n / 100, 6 + n / 100, 1000.0, ("S",), (f"ffvl:{n + 1}",))
-            for n in range(self.sites)
-        )
+        return tuple(sites_with_beacons(self.sites))
 
 
 def filled(work: Path, shape: Shape) -> Path:
     """Return a store of this shape; it is filled once and used again."""
     path = work / f"issued-{shape.sites}x{shape.days}.sqlite3"
-    if not path.exists():
-        half = path.with_suffix(".half")
-        half.unlink(missing_ok=True)
-        database = Database(f"sqlite:///{half}", durable=False)
-        database.migrate()
-        _fill(database, shape)
-        database.close()
-        half.replace(path)
-    return path
+    return filled_once(path, lambda database: _fill(database, shape))
 
 
 def decision(day: int) -> datetime:

@@ -5,7 +5,7 @@ A year of 100 sites has 21 million forecast hours. The driver writes them: filli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -48,21 +48,31 @@ class Scored:
 
     def list_sites(self) -> list[Site]:
         """Return the sites."""
-        return [
-            Site(f"site-{n:03}", f"Site {n}", 44 + n / 100, 6 + n / 100, 1000.0, ("S",), (f"ffvl:{n + 1}",))
-            for n in range(self.sites)
-        ]
+        return sites_with_beacons(self.sites)
 
 
 def filled(work: Path, shape: Scored) -> Path:
     """Return a store of this shape without score days; it is filled once and used again."""
     path = work / f"scored-{shape.sites}x{shape.days}.sqlite3"
+    return filled_once(path, lambda database: _fill(database, shape))
+
+
+def sites_with_beacons(count: int) -> list[Site]:
+    """Return sites with a beacon each."""
+    return [
+        Site(f"site-{n:03}", f"Site {n}", 44 + n / 100, 6 + n / 100, 1000.0, ("S",), (f"ffvl:{n + 1}",))
+        for n in range(count)
+    ]
+
+
+def filled_once(path: Path, fill: Callable[[Database], None]) -> Path:
+    """Return the path of a store that is filled at the first call, and used again after it."""
     if not path.exists():
         half = path.with_suffix(".half")
         half.unlink(missing_ok=True)
         database = Database(f"sqlite:///{half}", durable=False)
         database.migrate()
-        _fill(database, shape)
+        fill(database)
         database.close()
         half.replace(path)
     return path
