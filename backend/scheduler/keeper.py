@@ -7,17 +7,19 @@ queue that it looks after.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 
 import structlog
 
 from backend.core.errors import StoreUnavailableError
+from backend.core.records import SourceStatus
 from backend.scheduler.jobs import run_status, why_no_source
 from backend.scheduler.runner import Ended, Runner
 from backend.storage.ledger import LeaseLostError
 from backend.storage.run_records import SourceRun
-from backend.storage.run_tasks import HandedOver, RunTasks, sum_of
+from backend.storage.run_tasks import HandedOver, RunTasks
 from backend.storage.score_jobs import queue_due_days
 
 log = structlog.get_logger()
@@ -102,3 +104,40 @@ class Keeper:
             await self._runner.record(run.claim, ended)
         except LeaseLostError as lost:
             log.debug("the end of the run is recorded by another process", reason=str(lost))
+
+
+def sum_of(source: str, parts: Sequence[SourceRun]) -> SourceRun:
+    """Return the outcome of a source from the outcomes of its parts."""
+    if len(parts) == 1:
+        return parts[0]
+    statuses = {part.status for part in parts}
+    collected = sum(part.collected for part in parts)
+    bad = statuses & {"failed", "partial"}
+    status: SourceStatus
+    if bad:
+        status = "partial" if "partial" in bad or collected else "failed"
+    elif "success" in statuses:
+        status = "success"
+    else:
+        # A source is stale when its newest data are old: one current part is enough.
+        status = "nothing_new" if "nothing_new" in statuses else parts[0].status
+    stated = [part.reason for part in parts if part.reason and (not bad or part.status in bad)]
+    reasons: dict[str, int] = {}
+    for part in parts:
+        for code, count in part.rejected_reasons.items():
+            reasons[code] = reasons.get(code, 0) + count
+    return SourceRun(
+        source=source,
+        status=status,
+        reason="; ".join(dict.fromkeys(stated)),
+        collected=collected,
+        stored=sum(part.stored for part in parts),
+        rejected=sum(part.rejected for part in parts),
+        rejected_reasons=reasons,
+        failures=tuple(failure for part in parts for failure in part.failures),
+        failed=sum(part.failed for part in parts),
+        requests=sum(part.requests for part in parts),
+        bytes=sum(part.bytes for part in parts),
+        duration=max(part.duration for part in parts),
+        newest=max((part.newest for part in parts if part.newest), default=None),
+    )

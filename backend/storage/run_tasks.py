@@ -15,7 +15,6 @@ from types import SimpleNamespace
 
 import sqlalchemy as sa
 
-from backend.core.records import SourceStatus
 from backend.storage import queue
 from backend.storage import schema as t
 from backend.storage.database import Database, clock_of, from_epoch, maybe_epoch, maybe_time
@@ -226,40 +225,3 @@ def _handed_over(connection: sa.Connection, run_id: int | None) -> tuple[HandedO
             )
         )
     return tuple(found)
-
-
-def sum_of(source: str, parts: Sequence[SourceRun]) -> SourceRun:
-    """Return the outcome of a source from the outcomes of its parts."""
-    if len(parts) == 1:
-        return parts[0]
-    statuses = {part.status for part in parts}
-    collected = sum(part.collected for part in parts)
-    bad = statuses & {"failed", "partial"}
-    status: SourceStatus
-    if bad:
-        status = "partial" if "partial" in bad or collected else "failed"
-    elif "success" in statuses:
-        status = "success"
-    else:
-        # A source is stale when its newest data are old: one current part is enough.
-        status = "nothing_new" if "nothing_new" in statuses else parts[0].status
-    told = [part.reason for part in parts if part.reason and (not bad or part.status in bad)]
-    reasons: dict[str, int] = {}
-    for part in parts:
-        for code, count in part.rejected_reasons.items():
-            reasons[code] = reasons.get(code, 0) + count
-    return SourceRun(
-        source=source,
-        status=status,
-        reason="; ".join(dict.fromkeys(told)),
-        collected=collected,
-        stored=sum(part.stored for part in parts),
-        rejected=sum(part.rejected for part in parts),
-        rejected_reasons=reasons,
-        failures=tuple(failure for part in parts for failure in part.failures),
-        failed=sum(part.failed for part in parts),
-        requests=sum(part.requests for part in parts),
-        bytes=sum(part.bytes for part in parts),
-        duration=max(part.duration for part in parts),
-        newest=max((part.newest for part in parts if part.newest), default=None),
-    )

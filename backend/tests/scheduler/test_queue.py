@@ -20,7 +20,7 @@ from backend.core.records import CollectionRequest, ForecastBatch
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.scheduler.dispatch import SITES_PER_TASK
-from backend.scheduler.keeper import Keeper
+from backend.scheduler.keeper import Keeper, sum_of
 from backend.scheduler.roles import share_work
 from backend.scheduler.runner import Sources
 from backend.scheduler.worker import TaskWorker
@@ -28,7 +28,7 @@ from backend.storage import schema as t
 from backend.storage.ledger import LeaseLostError
 from backend.storage.queue import SCORES, queued, upgrade_queue
 from backend.storage.run_records import JobRun, SourceRun
-from backend.storage.run_tasks import MOST_TURNS, sum_of
+from backend.storage.run_tasks import MOST_TURNS
 from backend.storage.score_jobs import SITES_TOGETHER, queue_due_days
 from backend.tests.support.postgres import PostgresServer
 from backend.tests.support.waiting import until
