@@ -25,8 +25,9 @@ def job_name(words: Language, job: str) -> str:
     names = {
         "collect_forecasts": words.gettext("Collect forecasts"),
         "collect_observations": words.gettext("Collect readings"),
+        "issue_forecasts": words.gettext("Issue forecasts"),
     }
-    return names.get(job, job)
+    return names[job]
 
 
 def state_of_process(words: Language, state: str) -> tuple[str, str]:

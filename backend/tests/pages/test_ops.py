@@ -15,9 +15,9 @@ import pytest
 from backend.core.records import CollectionRequest, Failure, ObservationBatch, Rejected
 from backend.main import Service
 from backend.pages.assets import STYLE
-from backend.pages.language import language
-from backend.pages.sentences_ops import moment
-from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.pages.language import LANGUAGES, language
+from backend.pages.sentences_ops import job_name, moment
+from backend.scheduler.config import ALL_JOBS, FORECASTS, OBSERVATIONS
 from backend.storage.instances import Instances
 from backend.storage.run_records import SourceRun
 from backend.tests.support.operator import HTML, form_token, ops_page, section, sign_in, text_of
@@ -51,6 +51,13 @@ async def shown(service: Service, path: str = "/ops?lang=en", status: int = 200)
 
 
 # --- Jobs and runs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_each_job_has_a_name_in_words(code: str) -> None:
+    names = [job_name(language(code), job) for job in ALL_JOBS]
+    assert len(set(names)) == len(ALL_JOBS)
+    assert not any("_" in name for name in names)
 
 
 async def test_a_run_is_listed_with_the_outcome_of_each_source(tmp_path: Path) -> None:
