@@ -20,7 +20,7 @@ from backend.api.schemas import (
     SchedulerStatus,
     ServiceInstance,
 )
-from backend.scheduler.config import ALL_JOBS, ISSUING, JOB_NAMES, JobId
+from backend.scheduler.config import ALL_JOBS, JOB_NAMES, JobId, zone_of
 from backend.scheduler.scheduler import next_run_times
 from backend.storage.run_records import JobRun, run_as_dict
 
@@ -78,7 +78,7 @@ def scheduled_job(service: ServiceParts, job: JobId, *, admin: bool = False) -> 
         id=job,
         name=JOB_NAMES[job],
         trigger=crontab,
-        trigger_text=schedule_in_words(crontab, "Europe/Paris" if job == ISSUING else "UTC"),
+        trigger_text=schedule_in_words(crontab, str(zone_of(job))),
         next_run_time=times[0] if times and will_run else None,
         next_run_times=times,
         paused=pause is not None,

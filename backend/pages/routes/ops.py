@@ -25,6 +25,7 @@ from backend.core.masking import mask_of
 from backend.pages import sentences_ops
 from backend.pages.operator import Operator, operator_response
 from backend.pages.page import Page, PageDep
+from backend.scheduler.config import zone_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -97,6 +98,7 @@ def shared_values(page: Page, form_token: str) -> dict[str, Any]:
         "state_of_process": in_words(sentences_ops.state_of_process),
         "outcome": in_words(sentences_ops.outcome),
         "trigger": in_words(sentences_ops.trigger),
+        "zone_of": zone_of,
         "problem": in_words(sentences_ops.problem),
         "parameter_name": in_words(sentences_ops.parameter_name),
         "why_set_aside": in_words(sentences_ops.why_set_aside),

@@ -60,6 +60,14 @@ def test_each_job_has_a_name_in_words(code: str) -> None:
     assert not any("_" in name for name in names)
 
 
+async def test_each_schedule_has_its_zone(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    jobs = section(await shown(service), "jobs")
+    assert "0 7,12,19 * * * Europe/Paris" in jobs
+    assert jobs.count("* * * UTC") == 2
+
+
 async def test_a_run_is_listed_with_the_outcome_of_each_source(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
