@@ -42,6 +42,12 @@ COLUMNS: Mapping[Kind, Columns] = {"forecast": MONTH_FORECASTS, "observation": M
 OWNERS: Mapping[Kind, str] = {"forecast": "site", "observation": "station"}
 TABLES: Mapping[Kind, sa.Table] = {"forecast": t.forecast, "observation": t.observation}
 
+_KEYS: Mapping[Kind, Sequence[str]] = {
+    "forecast": ("site_series", "model", "reference_time", "valid_time", "parameter"),
+    "observation": ("time", "parameter"),
+}
+"""What distinguishes the values of one site or station."""
+
 OnRows = Callable[[str, int], None]
 
 
@@ -171,9 +177,13 @@ def month_frames(
 
 
 def written_of(files: Sequence[Path], kind: Kind, name: str) -> pl.DataFrame:
-    """Return what these files have of a site or station."""
+    """Return what these files have of a site or station: of several rows with one key, that of the last part.
+
+    A value that was replaced and put back is in the first part alone: it has to be written again.
+    """
     written = pl.scan_parquet(list(files), glob=False, hive_partitioning=False)
-    return written.filter(pl.col(OWNERS[kind]) == name).collect()
+    of_owner = written.filter(pl.col(OWNERS[kind]) == name).collect()
+    return of_owner if len(files) == 1 else of_owner.sort("part").unique(_KEYS[kind], keep="last")
 
 
 def not_in(written: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:

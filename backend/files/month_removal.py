@@ -35,11 +35,12 @@ from backend.files.month_export import (
 )
 from backend.files.month_files import KINDS, Kind, MonthFileError, drafts
 from backend.scoring.days.update import update
-from backend.storage.database import Database
+from backend.storage.database import Database, from_epoch
 from backend.storage.export_queries import owner_names
 from backend.storage.retention import (
     count_rows,
     first_day_from,
+    newest_value,
     note_problem,
     raise_floor,
     remove_batches,
@@ -88,11 +89,20 @@ class Rules:
 
 
 def removable(database: Database, rules: Rules, now: datetime) -> Iterator[tuple[Kind, UtcMonth, list[int]]]:
-    """Yield the months that are old enough, oldest first, with the ids of their sites or stations."""
+    """Yield the months that are old enough, oldest first, with the ids of their sites or stations.
+
+    Age counts from the newest value of its kind: for a clock that is ahead everything is old, and new values
+    from before the floor would not be stored.
+    """
     for kind in KINDS:
         keep = rules.keep.get(kind)
-        if keep is not None:
-            for month, owners in closed_months(database, kind, now, max(rules.closed, keep)).items():
+        if keep is None:
+            continue
+        with database.read() as connection:
+            newest = newest_value(connection, TABLES[kind])
+        if newest is not None:
+            until = min(now, from_epoch(newest))
+            for month, owners in closed_months(database, kind, until, max(rules.closed, keep)).items():
                 yield kind, month, owners
 
 
@@ -117,6 +127,8 @@ def remove_old(database: Database, rules: Rules, now: datetime) -> Iterator[Remo
                         " (meteo-score scores rebuild)"
                     )
                 raise_floor(connection, TABLES[kind], month.end)
+            # From here on no value of the month is stored. Until here one of a further site may have come.
+            owners = closed_months(database, kind, now, rules.closed).get(month, owners)
             rows = sum(_remove(database, kind, month, owner, files) for owner in owners)
             with database.write() as connection:
                 remove_batches(connection, TABLES[kind], month.end)

@@ -87,6 +87,12 @@ def raise_floor(connection: sa.Connection, table: sa.Table, moment: int) -> None
     )
 
 
+def newest_value(connection: sa.Connection, table: sa.Table) -> int | None:
+    """Return the start of the newest run, or the time of the newest reading, in the store; None if none."""
+    newest = t.forecast_batch.c.reference_time if table is t.forecast else t.station.c.newest
+    return connection.execute(sa.select(sa.func.max(newest))).scalar()
+
+
 def count_rows(
     connection: sa.Connection, table: sa.Table, owners: Iterable[int], first: int, end: int
 ) -> int:
@@ -110,8 +116,12 @@ def remove_rows(connection: sa.Connection, table: sa.Table, owner: int, first: i
 def remove_batches(connection: sa.Connection, table: sa.Table, floor: int) -> None:
     """Delete the batches that can have no row from `floor` on, and no value that the operator removed."""
     time, reach, set_aside = _BATCHES[table]
-    still_named = time.table.c.id.in_(sa.select(set_aside.c.batch_id))
-    connection.execute(sa.delete(time.table).where(time < floor - reach, ~still_named))
+    number = time.table.c.id
+    still_named = number.in_(sa.select(set_aside.c.batch_id))
+    # SQLite gives the number of a deleted newest batch again, and an import is known by the numbers of its
+    # batches.
+    is_newest = number == sa.select(sa.func.max(number)).scalar_subquery()
+    connection.execute(sa.delete(time.table).where(time < floor - reach, ~still_named, ~is_newest))
 
 
 def take_turn(connection: sa.Connection, now: datetime) -> bool:

@@ -9,11 +9,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from backend.core.clock import utc_now
 from backend.core.config import LEAST_RETENTION_DAYS, Settings
-from backend.core.errors import ConfigError
+from backend.core.errors import ConfigError, NotFoundError
 from backend.core.local_time import local_moment
 from backend.core.parameters import Parameter
 from backend.core.utc_month import UtcMonth
@@ -21,7 +23,7 @@ from backend.files.faults import FileRefusedError
 from backend.files.formats import forecast_table, observation_table
 from backend.files.importing import import_forecasts, import_observations
 from backend.files.month_export import CLOSED_AFTER, Terms, export_months
-from backend.files.month_files import KINDS, Kind
+from backend.files.month_files import KINDS, Kind, MonthFileError
 from backend.files.month_removal import Rules, due_rows, look, remove_old
 from backend.scheduler.config import OBSERVATIONS
 from backend.scoring.days.update import make_due, update
@@ -30,6 +32,7 @@ from backend.storage.database import Database
 from backend.storage.due import EVERY_DAY, note_due
 from backend.storage.gaps import configured
 from backend.storage.ledger import Ledger
+from backend.storage.removals import Target, remove, restore
 from backend.storage.retention import first_open_day, retention, unsettled_before
 from backend.storage.run_records import SourceRun
 from backend.storage.score_queries import site_ids
@@ -70,8 +73,8 @@ def copied(path: Path, folder: Path) -> Store:
     return Store(Database(f"sqlite:///{folder / path.name}", durable=False))
 
 
-def rules(folder: Path, days: int = 60, kinds: Sequence[Kind] = KINDS) -> Rules:
-    """Return rules that keep as many days; 60 days before LATER is 21 July, so that June goes."""
+def rules(folder: Path, days: int = 11, kinds: Sequence[Kind] = KINDS) -> Rules:
+    """Return rules that keep as many days before the newest value of the store, so that June goes."""
     return Rules(folder, Terms([]), CLOSED_AFTER, dict.fromkeys(kinds, timedelta(days=days)))
 
 
@@ -187,7 +190,7 @@ AUGUST = datetime(2026, 8, 20, tzinfo=UTC)
 
 
 def test_values_that_came_after_the_export_are_exported_before_they_go(small: Store, tmp_path: Path) -> None:
-    asked = rules(tmp_path / "months", 45)
+    asked = rules(tmp_path / "months")
     list(export_months(small.database, asked.folder, asked.terms, AUGUST, asked.closed))
     small.add_observations(observations(reading(10, minutes=40 * 1440 - 10), collected_at=AUGUST))
     list(remove_old(small.database, asked, AUGUST))
@@ -197,7 +200,7 @@ def test_values_that_came_after_the_export_are_exported_before_they_go(small: St
 
 
 def test_values_from_before_are_not_stored_again(small: Store, tmp_path: Path) -> None:
-    list(remove_old(small.database, rules(tmp_path / "months", 45), AUGUST))
+    list(remove_old(small.database, rules(tmp_path / "months"), AUGUST))
     kept = contents(small.database, t.forecast, t.observation, t.due_day)
     # A network repeats the last reading of a silent beacon; an old payload is replayed.
     again = observations(reading(9, minutes=40 * 1440), collected_at=AUGUST)
@@ -234,7 +237,7 @@ def test_a_setting_that_scoring_could_not_bear_is_refused(tmp_path: Path) -> Non
 
 
 def test_an_import_and_a_backfill_from_before_are_refused(small: Store, tmp_path: Path) -> None:
-    list(remove_old(small.database, rules(tmp_path / "months", 45), AUGUST))
+    list(remove_old(small.database, rules(tmp_path / "months"), AUGUST))
     line = "ffvl:2496,wind_speed,2026-06-30T23:59:59Z,9"
     (tmp_path / "old.csv").write_text(f"station,parameter,time,value\n{line}\n")
     table = observation_table(tmp_path / "old.csv")
@@ -250,6 +253,10 @@ def test_an_import_and_a_backfill_from_before_are_refused(small: Store, tmp_path
 
 def test_the_command_shows_asks_and_removes(lived_store: Path, tmp_path: Path) -> None:
     store = copied(lived_store, tmp_path / "store")
+    now = utc_now()  # the clock of the command
+    run = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=6)
+    store.add_forecasts(forecasts(forecast(12, run=run), run=run, collected_at=now))
+    update(store.database, now)
     environment = {
         "DATABASE_URL": f"sqlite:///{store.database.path}",
         "MONTHS_DIR": str(tmp_path / "months"),
@@ -258,17 +265,16 @@ def test_the_command_shows_asks_and_removes(lived_store: Path, tmp_path: Path) -
     days = rows(store.database, t.forecast_day, "day")
     shown = typed("data retain --dry-run --json", environment)
     months = json.loads(shown.stdout)["months"]
-    assert {each["kind"] for each in months} <= {"forecast"}
-    if months:  # by the clock of the machine, which is that of the command
-        assert typed("data retain", environment).exit_code == 2
-        assert (tmp_path / "months").exists() is False
+    assert {each["kind"] for each in months} == {"forecast"}
+    assert typed("data retain", environment).exit_code == 2
+    assert (tmp_path / "months").exists() is False
     done = typed("data retain --yes --json", environment)
     assert json.loads(done.stdout)["months"] == months
     assert json.loads(typed("data retain --dry-run --json", environment).stdout)["months"] == []
     assert rows(store.database, t.forecast_day, "day") == days
     rebuilt = typed("scores rebuild --workers 1", environment)
     assert rebuilt.exit_code == 0 and rows(store.database, t.forecast_day, "day") == days
-    assert ("stay as they are: their raw values were exported" in rebuilt.output) is bool(months)
+    assert "stay as they are: their raw values were exported" in rebuilt.output
     missing = typed("data retain --yes", {"DATABASE_URL": environment["DATABASE_URL"]})
     assert (missing.exit_code, "MONTHS_DIR: is not set" in missing.output) == (2, True)
 
@@ -280,5 +286,69 @@ def test_a_gap_is_not_reported_where_values_were_removed(small: Store, tmp_path:
     source = SourceRun(source="ffvl", status="success")
     ledger.finish(claim, "success", NOW - timedelta(days=40), duration=1.0, sources=(source,))
     before = configured(small.database, {"planfait": None}, ["ffvl"]).sources["ffvl"]
-    list(remove_old(small.database, rules(tmp_path / "months", 45), AUGUST))
+    list(remove_old(small.database, rules(tmp_path / "months"), AUGUST))
     assert before < configured(small.database, {"planfait": None}, ["ffvl"]).sources["ffvl"] == JUNE.end
+
+
+def latest(folder: Path, *key: str) -> list[float]:
+    """Return, of each key, the value in the file with the highest part, as docs/import-export.md states."""
+    rows_of_files = pl.read_parquet(folder / "*/*.parquet", hive_partitioning=False).sort("part", *key)
+    return rows_of_files.unique([*key], keep="last", maintain_order=True)["value"].to_list()
+
+
+def test_a_value_that_is_put_back_is_the_newest_in_the_files_too(small: Store, tmp_path: Path) -> None:
+    asked = rules(tmp_path / "months")
+    beacon = Target(kind="station", name="ffvl:2496", first=NOW - timedelta(days=41), last=NOW)
+    list(export_months(small.database, asked.folder, asked.terms, AUGUST, asked.closed))
+    with small.database.write() as connection:
+        first = remove(connection, beacon, now=NOW, by="anna", reason="", again=True)
+    small.add_observations(observations(reading(99, minutes=40 * 1440), collected_at=AUGUST))
+    list(export_months(small.database, asked.folder, asked.terms, AUGUST, asked.closed))
+    with small.database.write() as connection:
+        remove(connection, beacon, now=NOW, by="anna", reason="")
+        restore(connection, first.id, now=NOW, by="anna")
+    list(export_months(small.database, asked.folder, asked.terms, AUGUST, asked.closed))
+    files = asked.folder / "kind=observation"
+    assert latest(files, "station", "time", "parameter") == [9, 9]
+    list(remove_old(small.database, asked, AUGUST))
+    assert latest(files, "station", "time", "parameter") == [9, 9]
+
+
+def test_values_of_a_further_site_are_not_lost_between_the_list_and_the_removal(
+    small: Store, tmp_path: Path
+) -> None:
+    run = datetime(2026, 8, 12, 6, tzinfo=UTC)
+    small.add_forecasts(forecasts(forecast(12, run=run), run=run, collected_at=run))
+    asked = rules(tmp_path / "months", 11, kinds=["forecast"])
+    removal = remove_old(small.database, asked, AUGUST)
+    assert next(removal).month == "2026-06"
+    # A backfill for a site that had nothing of July. The service computes its day at once.
+    early = datetime(2026, 7, 1, 6, tzinfo=UTC)
+    small.add_forecasts(forecasts(forecast(33, site="passy", run=early), run=early, collected_at=AUGUST))
+    update(small.database, AUGUST)
+    with pytest.raises(MonthFileError, match="values of passy came after the export"):
+        list(removal)
+    list(remove_old(small.database, asked, AUGUST))
+    assert 33 in latest(asked.folder / "kind=forecast", "site", "valid_time")
+
+
+def test_the_number_of_a_removed_batch_is_not_given_again(small: Store, tmp_path: Path) -> None:
+    """A removal of an import takes the values of its batches: no later batch may be among them."""
+    line = "my_wrf,planfait,wind_speed,2026-06-01T06:00:00Z,2026-06-01T12:00:00Z,9"
+    (tmp_path / "old.csv").write_text(f"model,site,parameter,reference_time,valid_time,value\n{line}\n")
+    import_forecasts(small.database, forecast_table(tmp_path / "old.csv"), small.sites(), NOW)
+    list(remove_old(small.database, rules(tmp_path / "months"), AUGUST))
+    assert rows(small.database, t.forecast, "site_id")
+    run = NOW.replace(hour=9, minute=0)
+    small.add_forecasts(forecasts(forecast(12, run=run), run=run))
+    with small.database.write() as connection, pytest.raises(NotFoundError, match="nothing of import 1"):
+        remove(connection, Target(kind="import", name="", imported=1), now=NOW, by="anna", reason="")
+
+
+def test_a_clock_that_is_ahead_removes_nothing(small: Store, tmp_path: Path) -> None:
+    """The floor would be ahead of the next readings, which are never fetched again."""
+    before = contents(small.database, t.forecast, t.observation)
+    ahead = datetime(2031, 1, 1, tzinfo=UTC)
+    look(small.database, rules(tmp_path / "months", 120), ahead)
+    assert contents(small.database, t.forecast, t.observation) == before
+    assert small.add_observations(observations(reading(10, minutes=-10), collected_at=NOW)) == 1
