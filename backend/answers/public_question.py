@@ -111,7 +111,10 @@ def public_question(
         raise UnpublishedDaysError(sorted(present), published)
     newest = newest_window(months)
     if newest is not None:
-        return replace(question, first=newest.first, last=newest.last, public=True)
+        # A public model of which no month is published, such as our own in its first weeks, must not be
+        # missing without a word.
+        named = frozenset(name for name in stored_models if is_public.get(name) and model is None)
+        return replace(question, first=newest.first, last=newest.last, public=True, named_models=named)
     remark = not_complete(sorted(present)) if present else None
     if alone:
         return replace(question, public=True, remark=remark)

@@ -35,7 +35,8 @@ class Question:
 
     With `public` the answer is computed from the published months, with rounded figures (see
     public_question). Values of the models in `left_out` and of the networks in `networks_left_out` stay out
-    of the sample. `named` lists their sources, if the question is about all models. `remark` is the reason,
+    of the sample. The models in `named_models` are in the answer with or without data, as the collected ones
+    are. `named` lists their sources, if the question is about all models. `remark` is the reason,
     if the caller did not choose to leave them out.
     """
 
@@ -50,6 +51,7 @@ class Question:
     public: bool = False
     left_out: frozenset[str] = frozenset()
     networks_left_out: frozenset[str] = frozenset()
+    named_models: frozenset[str] = frozenset()
     named: tuple[WithheldSource, ...] = ()
     remark: str | None = None
 
@@ -128,7 +130,7 @@ def load_views(
         question.first,
         question.last,
         station=question.station,
-        models=(*collected_models(service), *(() if model is None else (model,))),
+        models=(*collected_models(service), *question.named_models, *(() if model is None else (model,))),
         hours=question.hours,
         public=question.public,
     )

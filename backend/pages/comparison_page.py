@@ -28,6 +28,7 @@ def comparison_values(page: Page, site: Site, a: str | None, b: str | None) -> M
     for name, chosen in (("a", a), ("b", b)):
         if chosen is not None and chosen not in models:
             raise bad_query(name, f"no such model here: {', '.join(models)}")
+    together = {model for duel in answer.duels if duel.n_pairs for model in (duel.a, duel.b)}
     wanted = {name for name in (a, b) if name is not None}
     duels = [duel for duel in answer.duels if duel.n_pairs and wanted <= {duel.a, duel.b}]
     return {
@@ -39,6 +40,7 @@ def comparison_values(page: Page, site: Site, a: str | None, b: str | None) -> M
         "a": a,
         "b": b,
         "rows": [(duel, duel_sentence(words, duel), duel_interval(words, duel)) for duel in duels],
+        "left_out": [model for model in answer.models if model.model not in together] if together else [],
         "parameters": parameter_chips(page, choices),
         "views": view_chips(page, choices),
         "hidden": hidden_names(answer, question, withheld),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from backend.answers.public_question import ROUNDED_TO_NONE
-from backend.answers.shapes import CommonFields, ReferenceStation, VerdictAnswer
+from backend.answers.shapes import CommonFields, ReferenceStation, ScoredModel, VerdictAnswer
 from backend.pages.language import Language
 from backend.pages.page import Page
 from backend.pages.score_choices import SPEEDS
@@ -202,6 +202,18 @@ class ScoreWords:
             "days": self.days(answer.n_days),
             "needed": PRELIMINARY_DAYS.value,
         }
+
+    def left_out(self, models: Sequence[ScoredModel]) -> str:
+        """Return which models are not compared, each with its days with pairs."""
+        words = self.page.language
+        named = [
+            f"{model.name} ({words.ngettext('%(num)s day', '%(num)s days', model.n_days)})"
+            % {"num": words.number(model.n_days)}
+            for model in models
+        ]
+        return words.gettext(
+            "Not compared, for too few hours in common with the other models: %(models)s."
+        ) % {"models": words.listed(named)}
 
     def finding(self, answer: VerdictAnswer) -> str:
         """Return the outcome in a few words, for the head of a card."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backend.answers.question import Question
 from backend.answers.scores import verdict_answer
-from backend.answers.shapes import ComparisonAnswer, Contender, VerdictAnswer
+from backend.answers.shapes import ComparisonAnswer, Contender, ScoredModel, VerdictAnswer
 from backend.answers.withholding import Withholding
 from backend.core.records import Site, network_of
 from backend.pages.page import Page
@@ -41,6 +41,13 @@ class VerdictCard:
     def contenders(self) -> list[Contender]:
         """The compared models whose average error is known."""
         return [each for each in self.answer.contenders if each.average_error is not None]
+
+    @property
+    def left_out(self) -> list[ScoredModel]:
+        """The models that are not compared, where others are."""
+        if len(self.answer.contenders) < 2:
+            return []
+        return [model for model in self.answer.models if not model.on_common_sample]
 
 
 def parameter_chips(page: Page, choices: ScoreChoices, anchor: str = "") -> tuple[Chip, ...]:

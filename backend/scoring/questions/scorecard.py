@@ -259,11 +259,15 @@ def _with_pairs_first(score: ModelScore) -> tuple[bool, bool]:
 
 
 def common_words(compared: Sequence[str], sample: Sample, quantity: Quantity) -> str:
-    """Return in words which hours a common sample has, or why it has none."""
+    """Return in words which hours a common sample has and which models it leaves out, or why it has none."""
     if not sample.reference_days:
         return "this site has no reference station"
     if compared:
-        return f"{sample.hours.noun} that {listed([*map(model_name, compared), sample.station])} all have"
+        shared = f"{sample.hours.noun} that {listed([*map(model_name, compared), sample.station])} all have"
+        others = [model_name(name) for name in sample.forecasts if name not in compared]
+        if len(compared) == 1 or not others:
+            return shared
+        return f"{shared}; not compared, for too few hours in common with them: {listed(others)}"
     if quantity is Quantity.TEMPERATURE:
         if all(sample.stations[code].station.elevation is None for code in sample.reference_days):
             return f"the height of {sample.station} is unknown, so temperatures cannot be corrected to it"

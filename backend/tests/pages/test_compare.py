@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from backend.scoring.days.public_months import publish
 from backend.tests.support.score_store import SPEED, constant
 from backend.tests.support.scored_site import (
     AROME,
@@ -19,7 +21,7 @@ from backend.tests.support.scored_site import (
     speeds,
     text_of,
 )
-from backend.tests.support.served import served
+from backend.tests.support.served import NOW, served
 
 ICON = "icon_d2"
 PAGE = "/compare?site=grand-pre"
@@ -84,3 +86,48 @@ async def test_a_withheld_model_is_not_compared_before_a_month_is_complete(tmp_p
     text = text_of(await page_of(service, PAGE), "table")
     assert "MeteoParapente" not in text
     assert "AROME" in text
+
+
+OWN = "meteo_score"
+
+
+def with_few_of_ours(few: int) -> dict[str, Values]:
+    """Our own forecast on the last `few` days only."""
+    last = np.arange(DAYS)[:, None] >= DAYS - few
+    return three_models() | {OWN: {SPEED: np.where(last, constant(DAYS, 21.0), np.nan)}}
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "for too few hours in common with the other models: MétéoScore (5 days)."),
+        ("fr", "faute d’assez d’heures communes avec les autres modèles : MétéoScore (5 jours)."),
+    ],
+)
+async def test_a_model_with_few_days_is_named_where_it_is_not_compared(
+    tmp_path: Path, language: str, sentence: str
+) -> None:
+    service = scored_site(tmp_path, with_few_of_ours(5))
+    card = text_of(await page_of(service, "/sites/grand-pre", language), "#verdict")
+    assert sentence in card
+    # The other page compares each two models: ours has hours with each of the others there.
+    assert sentence[:30] not in text_of(await page_of(service, PAGE, language))
+
+
+async def test_a_public_model_without_a_published_month_is_named_where_others_have_one(
+    tmp_path: Path,
+) -> None:
+    days = 75  # the last whole month is June, and ours begins in July
+    models = dict(zip((AROME, PARAPENTE), speeds(22.0, 26.0 + noise(2, days), days=days), strict=True))
+    recent = np.arange(days)[:, None] >= days - 10
+    models[OWN] = {SPEED: np.where(recent, constant(days, 21.0), np.nan)}
+    service = scored_site(tmp_path, models, public_raw_sources="romma", days=days)
+    publish(service.database, NOW)
+    sentence = "for too few hours in common with the other models: MétéoScore (0 days)."
+    for path in (PAGE, "/sites/grand-pre?sources=all"):
+        page = text_of(await page_of(service, path))
+        assert "of whole months" in page
+        assert sentence in page
+    async with served(service) as client:
+        answer = (await get(client, "/api/v1/sites/grand-pre/verdict")).json()
+    assert answer["commonSample"].endswith("not compared, for too few hours in common with them: MétéoScore")
