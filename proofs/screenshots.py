@@ -21,6 +21,7 @@ from backend.main import create_app
 from backend.tests.support.browser import CHROMIUM, chromium, listening, new_context
 from backend.tests.support.page_paths import give_session, html_paths
 from backend.tests.support.page_store import page_service
+from backend.tests.support.tiles import map_settings, tiles
 
 VARIANTS = [*product((360, 1280), ("light", "dark"), ("fr", "en"))]
 
@@ -74,16 +75,15 @@ def main() -> None:
     options = parser.parse_args()
     if CHROMIUM is None:
         sys.exit("no Chromium installed: apt install chromium")
-    with (
-        TemporaryDirectory() as store,
-        listening(create_app(page_service(Path(store)))) as address,
-        chromium() as browser,
-    ):
-        if options.readme:
-            of_readme(browser, address)
-        else:
-            options.folder.mkdir(parents=True, exist_ok=True)
-            all_pages(browser, address, options.folder)
+    with TemporaryDirectory() as store, tiles() as (tile_host, _), chromium() as browser:
+        # Without tiles for the README: most services have no map.
+        service = page_service(Path(store), **({} if options.readme else map_settings(tile_host)))
+        with listening(create_app(service)) as address:
+            if options.readme:
+                of_readme(browser, address)
+            else:
+                options.folder.mkdir(parents=True, exist_ok=True)
+                all_pages(browser, address, options.folder)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from backend.tests.support.operator import HTML, form_token, sign_in
 from backend.tests.support.page_paths import ROUTES, page_paths
 from backend.tests.support.page_store import page_service
 from backend.tests.support.served import ADMIN, TOKEN, fill, make_service, served
+from backend.tests.support.tiles import map_settings
 
 PREFIX = "/meteo"
 PUBLIC = "https://score.example/meteo"
@@ -220,7 +221,8 @@ async def test_the_sitemap_lists_the_pages_in_each_language(tmp_path: Path) -> N
 
 
 async def test_every_page_has_its_own_title_and_a_description_in_each_language(tmp_path: Path) -> None:
-    async with served(page_service(tmp_path)) as client:
+    service = page_service(tmp_path, **map_settings("https://tiles.example"))
+    async with served(service) as client:
         titles: dict[str, dict[str, str]] = {"fr": {}, "en": {}}
         descriptions: dict[str, dict[str, str]] = {"fr": {}, "en": {}}
         for path in page_paths():

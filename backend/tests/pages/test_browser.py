@@ -14,6 +14,7 @@ from backend.main import create_app
 from backend.tests.support.browser import chromium, in_a_browser, listening, new_context
 from backend.tests.support.page_paths import give_session, html_paths
 from backend.tests.support.page_store import page_service
+from backend.tests.support.tiles import map_settings, tiles
 
 pytestmark = in_a_browser
 
@@ -22,8 +23,15 @@ VARIANTS = [*product(WIDTHS, ("light", "dark"), ("fr", "en"))]
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with listening(create_app(page_service(tmp_path_factory.mktemp("pages")))) as address:
+def tile_host() -> Iterator[str]:
+    with tiles() as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, tile_host: str) -> Iterator[str]:
+    service = page_service(tmp_path_factory.mktemp("pages"), **map_settings(tile_host))
+    with listening(create_app(service)) as address:
         yield address
 
 
@@ -42,10 +50,10 @@ def browser() -> Iterator[Browser]:
 class Watched:
     """A tab, and what a reader of its console and of its network log would object to."""
 
-    def __init__(self, context: BrowserContext, address: str) -> None:
+    def __init__(self, context: BrowserContext, *addresses: str) -> None:
         self.page: Page = context.new_page()
         self.problems: list[str] = []
-        self._host = urlsplit(address).netloc
+        self._hosts = {"", *(urlsplit(address).netloc for address in addresses)}
         self.page.on("console", lambda message: self._console(message.type, message.text))
         self.page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
         self.page.on("request", lambda request: self._request(request.url))
@@ -55,7 +63,7 @@ class Watched:
             self.problems.append(f"console: {text}")
 
     def _request(self, url: str) -> None:
-        if urlsplit(url).netloc not in {self._host, ""}:
+        if urlsplit(url).netloc not in self._hosts:
             self.problems.append(f"request to another host: {url}")
 
 
@@ -64,7 +72,7 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 
 @pytest.mark.parametrize(("width", "scheme", "lang"), VARIANTS)
 def test_every_page_fits_obeys_its_policy_and_is_accessible(
-    browser: Browser, address: str, pages: list[str], width: int, scheme: str, lang: str
+    browser: Browser, address: str, tile_host: str, pages: list[str], width: int, scheme: str, lang: str
 ) -> None:
     context = new_context(
         browser,
@@ -76,7 +84,7 @@ def test_every_page_fits_obeys_its_policy_and_is_accessible(
     problems = []
     for path in pages:
         give_session(context, address, path)
-        watched = Watched(context, address)
+        watched = Watched(context, address, *([tile_host] if path == "/map" else []))
         watched.page.goto(address + path)
         assert watched.page.get_attribute("html", "lang") == lang, path
         assert watched.page.locator("h1").count() == 1, path

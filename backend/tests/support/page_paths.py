@@ -27,16 +27,10 @@ ROUTES = [
 SIGN_IN = "/ops/sign-in"
 
 
-OF_MAP = "/map"
-"""The map and its files exist with a setting only: test_map and test_map_in_browser have that service."""
-
-
 def page_paths() -> list[str]:
-    """Return an address for every route of the pages that a service without further settings has."""
+    """Return an address for every route of the pages. Those of the map need a service with tiles."""
     paths = []
     for route in ROUTES:
-        if route.path.startswith(OF_MAP):
-            continue
         path = route.path
         for name, value in VALUES.items():
             path = path.replace(name, value)

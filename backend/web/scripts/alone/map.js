@@ -23,21 +23,63 @@ if (figure && rows.length && window.L) {
   L.tileLayer(box.dataset.tiles, { maxZoom: 17, referrerPolicy: "origin" }).addTo(map);
   const places = rows.map((row) => [Number(row.dataset.lat), Number(row.dataset.lon)]);
   map.fitBounds(places, { padding: [30, 30], maxZoom: 12, animate: false });
-  rows.forEach((row, index) => {
+  const signs = rows.map((row, index) => {
     const name = row.querySelector("th a");
     const cell = row.querySelector("td[data-shown]") ?? row.querySelector("td.none");
     const link = document.createElement("a");
     link.href = name.href;
     link.title = name.textContent;
     link.className = `pin ${cell.className}`;
-    const hidden = document.createElement("span");
-    hidden.className = "hidden";
-    hidden.textContent = `${name.textContent} `;
-    link.append(hidden);
+    const named = document.createElement("span");
+    named.className = "name";
+    named.textContent = `${name.textContent} `;
+    link.append(named);
     for (const part of cell.hasAttribute("data-shown") ? cell.querySelectorAll("b, .mark") : cell.children) {
       link.append(part.cloneNode(true));
     }
     const icon = L.divIcon({ className: "pin-place", html: link, iconSize: null });
-    L.marker(places[index], { icon, keyboard: false, riseOnHover: true }).addTo(map);
+    const marker = L.marker(places[index], { icon, keyboard: false, riseOnHover: true }).addTo(map);
+    const line = L.polyline([], { className: "pin-line", interactive: false }).addTo(map);
+    return { link, marker, line, place: places[index] };
   });
+
+  // Each sign stands at its place, or else at the nearest free spot around it with a line to its place.
+  const put = () => {
+    const taken = [];
+    let all = true;
+    for (const { link, marker, line, place } of signs) {
+      const half = { x: link.offsetWidth / 2 + 2, y: link.offsetHeight / 2 + 2 };
+      const at = map.latLngToLayerPoint(place);
+      const is_free = (spot) =>
+        taken.every(
+          (other) =>
+            Math.abs(other.spot.x - spot.x) >= other.half.x + half.x ||
+            Math.abs(other.spot.y - spot.y) >= other.half.y + half.y,
+        );
+      let spot = is_free(at) ? at : null;
+      for (let away = 1; !spot && away <= 8; away += 1) {
+        for (let turn = 0; !spot && turn < 16; turn += 1) {
+          const angle = (turn * Math.PI) / 8;
+          const there = at.add([away * half.x * Math.cos(angle), away * half.y * Math.sin(angle)]);
+          spot = is_free(there) ? there : null;
+        }
+      }
+      all &&= spot !== null;
+      spot ??= at;
+      taken.push({ spot, half });
+      const shown = map.layerPointToLatLng(spot);
+      marker.setLatLng(shown);
+      line.setLatLngs(spot === at ? [] : [place, shown]);
+    }
+    return all;
+  };
+  const spread = () => {
+    box.classList.add("named");
+    if (!put()) {
+      box.classList.remove("named"); // smaller signs: the list below has the names
+      put();
+    }
+  };
+  map.on("zoomend resize", spread);
+  spread();
 }
