@@ -95,9 +95,13 @@ def test_signs_of_near_places_do_not_cover_each_other(browser: Browser, address:
     boxes = [pins.nth(n).bounding_box() for n in range(3)]
     for one, other in combinations(boxes, 2):
         assert one is not None and other is not None
-        apart = max(abs(one[a] + one[size] / 2 - other[a] - other[size] / 2) - (one[size] + other[size]) / 2
-                    for a, size in (("x", "width"), ("y", "height")))  # fmt: skip
-        assert apart >= 0, boxes
+        apart = (
+            abs(one["x"] + one["width"] / 2 - other["x"] - other["width"] / 2)
+            >= (one["width"] + other["width"]) / 2
+            or abs(one["y"] + one["height"] / 2 - other["y"] - other["height"] / 2)
+            >= (one["height"] + other["height"]) / 2
+        )
+        assert apart, boxes
     drawn = [
         path for path in lines.evaluate_all("all => all.map(p => p.getAttribute('d'))") if path != "M0 0"
     ]

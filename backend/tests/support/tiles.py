@@ -7,13 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mOs+A8AAgUBgQvw1B0AAAAASUVORK5CYII="
 )
 
 
-def map_settings(tiles: str) -> dict[str, str]:
+def map_settings(tiles: str) -> dict[str, Any]:
     """Return the settings of a service that has its map tiles from this address."""
     return {
         "map_tiles_url": tiles + "/{z}/{x}/{y}.png",

@@ -22,7 +22,7 @@ if (figure && rows.length && window.L) {
   // Operators of tiles ask for the name of the page's host; the pages' usual policy would leave it out.
   L.tileLayer(box.dataset.tiles, { maxZoom: 17, referrerPolicy: "origin" }).addTo(map);
   const places = rows.map((row) => [Number(row.dataset.lat), Number(row.dataset.lon)]);
-  map.fitBounds(places, { padding: [30, 30], maxZoom: 12, animate: false });
+  map.fitBounds(places, { padding: [60, 30], maxZoom: 12, animate: false }); // half a sign with its name
   const signs = rows.map((row, index) => {
     const name = row.querySelector("th a");
     const cell = row.querySelector("td[data-shown]") ?? row.querySelector("td.none");
@@ -32,8 +32,12 @@ if (figure && rows.length && window.L) {
     link.className = `pin ${cell.className}`;
     const named = document.createElement("span");
     named.className = "name";
-    named.textContent = `${name.textContent} `;
-    link.append(named);
+    const [short] = name.textContent.split(" ("); // the commune behind it does not fit
+    named.textContent = short;
+    const more = document.createElement("span");
+    more.className = "hidden";
+    more.textContent = `${name.textContent.slice(short.length)} `;
+    link.append(named, more);
     for (const part of cell.hasAttribute("data-shown") ? cell.querySelectorAll("b, .mark") : cell.children) {
       link.append(part.cloneNode(true));
     }
@@ -50,7 +54,13 @@ if (figure && rows.length && window.L) {
     for (const { link, marker, line, place } of signs) {
       const half = { x: link.offsetWidth / 2 + 2, y: link.offsetHeight / 2 + 2 };
       const at = map.latLngToLayerPoint(place);
+      const inside = (spot) => {
+        const { x, y } = map.layerPointToContainerPoint(spot);
+        return x >= half.x && y >= half.y && x <= box.clientWidth - half.x && y <= box.clientHeight - half.y;
+      };
+      const must_be_inside = inside(at);
       const is_free = (spot) =>
+        (!must_be_inside || inside(spot)) &&
         taken.every(
           (other) =>
             Math.abs(other.spot.x - spot.x) >= other.half.x + half.x ||
