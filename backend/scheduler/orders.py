@@ -33,7 +33,8 @@ EVERYTHING = Selection()
 class Order:
     """A run: its job, what triggers it, and its slot unless it is by hand.
 
-    `seconds` is how long the work may take.
+    `seconds` is how long the work may take. `began` is the start (UTC) of the run that this is a part of;
+    None: the run starts now.
     """
 
     job: JobId
@@ -42,3 +43,4 @@ class Order:
     selection: Selection
     seconds: float
     on_batch: OnBatch | None = None
+    began: datetime | None = None

@@ -24,6 +24,7 @@ def share_work(runner: Runner) -> Keeper:
     Raises ConfigError.
     """
     require_queue(runner.ledger.database, runner.config.meteo_score_role)
+    runner.ledger.reaps_queue = False
     tasks = RunTasks(runner.ledger.database, lease=runner.ledger.lease)
     runner.dispatcher = QueueOfTasks(
         runner.ledger,

@@ -366,7 +366,9 @@ class Runner:
         # A slow network must not delay the next slot. A backfill has no slots.
         limit: dict[str, float] = {}
         if job == OBSERVATIONS and selection.until is None:
-            limit["seconds"] = self._source_seconds(job, self.clock())
+            now = self.clock()
+            began = order.began or now
+            limit["seconds"] = max(self._source_seconds(job, began) - (now - began).total_seconds(), 0.0)
         await collect(
             **limit,
             needs=needs,

@@ -83,6 +83,7 @@ class TaskWorker:
                         sources=(order.source,), sites=order.sites, since=order.since, until=order.until
                     ),
                     seconds=max(left, 1.0),
+                    began=started.run_start,
                 ),
             )
             if ended.status == "cancelled":

@@ -76,6 +76,12 @@ class Ledger(RunQueries):
         super().__init__(database)
         self.lease = lease
         self.owner = owner or this_process()
+        self.reaps_queue = True
+        """Whether a run in the queue is interrupted when its lease ran out.
+
+        False where keepers look after it: after a database that was away for longer than a lease, its workers
+        are still at work.
+        """
         self._same = SameStore(database)
         self.changes = 0  # a new number after each write of this process, except renewals of a lease
         self._numbers = count(1)
@@ -317,6 +323,8 @@ class Ledger(RunQueries):
         for row in connection.execute(query).all():
             if Claim(row.id, row.job, row.owner, row.epoch) in self._under_way:
                 continue  # this process runs it, even if the store was down when the lease was due
+            if row.owner == QUEUE_OWNER and not self.reaps_queue:
+                continue
             dead, clock = is_dead(row.owner), clock_of(connection)
             # No process takes a lease of this length: it was written under a clock that was ahead.
             impossible = row.lease_until > clock + _LONGEST_LEASE and not is_observable(row.owner)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from procrastinate.schema import SchemaManager
 from structlog.testing import capture_logs
 
 from backend.core.errors import ConfigError, JobBusyError
-from backend.core.records import CollectionRequest, ForecastBatch
+from backend.core.records import CollectionRequest, ForecastBatch, ObservationBatch
 from backend.scheduler.catchup import CatchUp
-from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.dispatch import SITES_PER_TASK
 from backend.scheduler.keeper import Keeper, sum_of
 from backend.scheduler.roles import share_work
@@ -36,11 +36,13 @@ from backend.tests.support.worlds import (
     NOON,
     PLANFAIT,
     World,
+    a_reading,
     a_run,
     brings_a_run,
     fails,
     forecast_source,
     make_world,
+    observation_source,
 )
 
 
@@ -251,6 +253,47 @@ async def test_a_run_in_the_queue_keeps_its_job_busy_and_outlives_its_scheduler(
         await other.runner.start(FORECASTS, "api")
     async with at_work(other, keeper):
         assert (await ended(other)).status == "success"
+
+
+async def test_a_database_that_was_away_for_longer_than_a_lease_repeats_no_run_of_the_queue(
+    postgres_url: str,
+) -> None:
+    world, _keeper = shared(postgres_url)
+    await world.runner.tick(FORECASTS)
+    with world.database.write() as connection:
+        connection.execute(sa.update(t.job_run).values(lease_until=0))
+    # Neither may be the first to reach the database, before the keeper and the worker renew the lease.
+    assert await CatchUp(world.runner).once(FORECASTS) is None
+    with pytest.raises(JobBusyError):
+        await world.runner.start(FORECASTS, "api")
+    (run,) = world.ledger.runs()
+    assert (run.status, run.attempt) == ("running", 1)
+    # A process that works alone has no keeper, and the queue of such a service is left.
+    assert make_world(postgres_url).ledger.claim(FORECASTS, "api", world.clock()) is not None
+    assert world.ledger.run(run.id).status == "interrupted"
+
+
+async def test_a_part_that_starts_late_has_until_the_next_slot_as_the_run_has(postgres_url: str) -> None:
+    asked: list[datetime] = []
+
+    def source_seconds(_job: JobId, start: datetime) -> float:
+        asked.append(start)
+        return timedelta(minutes=80).total_seconds()
+
+    async def endless(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+        await asyncio.Event().wait()
+        yield a_reading(needs)
+
+    world, keeper = shared(
+        postgres_url, observations=[observation_source(endless)], source_seconds=source_seconds
+    )
+    await world.runner.tick(OBSERVATIONS)
+    start = world.clock.now
+    world.clock.now += timedelta(minutes=80)  # its turn comes when the next slot is due
+    async with at_work(world, keeper):
+        run = await ended(world)
+    assert asked == [start]
+    assert "cut short" in run.sources[0].reason
 
 
 async def test_a_stopped_worker_returns_the_task_that_it_does_not_end_in_time(postgres_url: str) -> None:

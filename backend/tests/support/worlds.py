@@ -158,6 +158,7 @@ def make_world(
     on_request: Callable[[int, CollectionRequest], None] | None = None,
     on_start: Callable[[JobId, int], None] | None = None,
     on_end: Callable[[JobRun], None] | None = None,
+    source_seconds: Callable[[JobId, datetime], float] | None = None,
     **config: Any,
 ) -> World:
     """Return a world on the database of this address, or on one of its own in a folder."""
@@ -185,6 +186,7 @@ def make_world(
         on_request=on_request,
         on_start=on_start,
         on_end=on_end,
+        source_seconds=source_seconds,
     )
     return World(clock, database, store, ledger, runner)
 
