@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SHORTEST_WAIT = 0.02  # seconds; also that of a process that found another one at the same table
 
+_AHEAD_MILLISECONDS = 60_000  # longer than a process that asked for the time waits for the table
+
 
 class HostTurns:
     """The turns of one host on PostgreSQL. All methods block: call them from a thread, one at a time."""
@@ -49,7 +51,11 @@ class HostTurns:
             if self._bucket.put(turn):
                 self._bucket.leak(now)  # a thread of the library would do that every ten seconds
                 return 0.0
-            return max(_SHORTEST_WAIT, cast(int, self._bucket.waiting(turn)) / 1000)
+            wait = cast(int, self._bucket.waiting(turn))
+            if wait > self._milliseconds + _AHEAD_MILLISECONDS:
+                self._bucket.flush()  # of a clock that was ahead: it would block the host until then
+                wait = self._milliseconds
+            return max(_SHORTEST_WAIT, wait / 1000)
         except psycopg.Error as error:
             raise StoreUnavailableError(f"the store does not answer: {error}") from error
 

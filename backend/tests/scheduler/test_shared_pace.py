@@ -76,6 +76,18 @@ def test_the_turn_of_a_host_is_taken_once_and_then_waited_for(bare_postgres_url:
     database.close()
 
 
+def test_a_database_whose_clock_was_ahead_does_not_block_a_host(bare_postgres_url: str) -> None:
+    database, spacing = Database(bare_postgres_url), timedelta(seconds=2)
+    turns = HostTurns(database, "one.example", spacing)
+    assert turns.take() == 0
+    with database.write() as connection:
+        ahead = "item_timestamp = item_timestamp + interval '1 day'"
+        connection.execute(sa.text(f'UPDATE "ratelimit___one.example" SET {ahead}'))
+    assert turns.take() == 2, "as after a request of now"
+    assert turns.take() == 0
+    database.close()
+
+
 async def test_no_request_starts_uncounted_while_the_database_is_away(
     postgres: PostgresServer, bare_postgres_url: str
 ) -> None:
