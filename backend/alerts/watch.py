@@ -65,6 +65,7 @@ class AlertWatch:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wanted = asyncio.Event()
         self._without_store = 0
+        self._has_turn: bool | None = None  # as the store last answered; None before its first answer
         self._store_reported: set[str] = set()  # targets that have the message about the store
 
     @cached_property
@@ -121,7 +122,8 @@ class AlertWatch:
         return undelivered
 
     def _evaluate(self, service: ServiceParts, alerts: AlertStore, *, in_service: bool) -> int:
-        if not alerts.take_turn(TURN_SECONDS):
+        self._has_turn = alerts.take_turn(TURN_SECONDS)
+        if not self._has_turn:
             return 0
         now = service.clock()
         subjects, undetermined = current_subjects(service, alerts, in_service=in_service)
@@ -138,14 +140,23 @@ class AlertWatch:
         if (since := _digest_time(now, self.digest_hour)) is not None:
             alerts.add_digest(now, since, ids, lambda open_ones: digest_text(open_ones, self.page))
         undelivered = 0
-        for queued in alerts.claim_due(now, ids):
+        while (queued := alerts.claim_due(service.clock(), ids)) is not None:
             delivered = self._deliver(ids[queued.target], queued.message)
             undelivered += not delivered
             alerts.note_delivery(queued, service.clock(), delivered=delivered)
         return undelivered
 
     def _report_the_store(self, service: ServiceParts) -> None:
-        """Send the message about the store itself, once to each target: it cannot be queued."""
+        """Send the message about the store itself, once to each target: it cannot be queued.
+
+        Of several processes the one sends it that watched when the store last answered; before its first
+        answer, the one with the schedule.
+        """
+        watches = self._has_turn
+        if watches is None:
+            watches = service.config.meteo_score_role in {"all", "scheduler"}
+        if not watches:
+            return
         blocking = [
             reason.sentence.rstrip(".") for reason in reasons(take_snapshot(service)) if is_blocking(reason)
         ]

@@ -163,8 +163,12 @@ class AlertStore:
             if alerts and (last is None or last < to_epoch(since)):
                 _queue(connection, "digest", now, targets, text(alerts))
 
-    def claim_due(self, now: datetime, targets: Collection[str]) -> list[QueuedMessage]:
-        """Return the messages to send now to these targets, oldest first, and reserve them."""
+    def claim_due(self, now: datetime, targets: Collection[str]) -> QueuedMessage | None:
+        """Return the oldest message to send now to one of these targets, and reserve it.
+
+        One at a time: behind an address that holds its connection for long, the reservation of the others
+        would run out, and another process would send them too.
+        """
         message = t.alert_message.c
         query = (
             sa.select(t.alert_message)
@@ -175,19 +179,18 @@ class AlertStore:
                 message.created_at > to_epoch(now - GIVEN_UP_AFTER),
             )
             .order_by(message.id)
+            .limit(1)
         )
         with self.database.write() as connection:
-            rows = connection.execute(query).all()
-            if rows:
-                connection.execute(
-                    sa.update(t.alert_message)
-                    .where(message.id.in_([row.id for row in rows]))
-                    .values(retry_at=to_epoch(now + IN_DELIVERY))
-                )
-        return [
-            QueuedMessage(row.id, row.target, Message(row.title, row.body, row.good), row.attempts)
-            for row in rows
-        ]
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                return None
+            connection.execute(
+                sa.update(t.alert_message)
+                .where(message.id == row.id)
+                .values(retry_at=to_epoch(now + IN_DELIVERY))
+            )
+        return QueuedMessage(row.id, row.target, Message(row.title, row.body, row.good), row.attempts)
 
     def note_delivery(self, queued: QueuedMessage, now: datetime, *, delivered: bool) -> None:
         """Store that a message was delivered, or when it is sent again."""

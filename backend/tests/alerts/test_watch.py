@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,13 +12,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pydantic import SecretStr
 
+from backend.alerts.targets import Target
+from backend.alerts.watch import AlertWatch
 from backend.answers.service import ServiceParts
 from backend.core.errors import ConfigError
 from backend.core.records import Failure
 from backend.main import Service
-from backend.scheduler.config import ISSUING, OBSERVATIONS, JobId
-from backend.storage.alerts import GIVEN_UP_AFTER, AlertStore
+from backend.scheduler.config import ISSUING, OBSERVATIONS, JobId, SchedulerConfig
+from backend.storage.alerts import GIVEN_UP_AFTER, IN_DELIVERY, AlertStore, Message
 from backend.storage.run_records import SourceRun
 from backend.storage.store_identity import note_backup
 from backend.tests.support.receiver import Receiver, receiving
@@ -338,6 +342,51 @@ def test_a_store_that_cannot_be_used_is_reported_once_and_its_return_too(
     for _ in range(2):
         service.alert_watch.round(parts, alerts, in_service=True)
     assert titles(receiver)[1:] == ["MétéoScore: the store answers again"]
+
+
+def test_of_several_processes_one_reports_the_store(make: Make, receiver: Receiver, tmp_path: Path) -> None:
+    services = [make() for _ in range(3)]
+    for number, service in enumerate(services):
+        look(service, f"process-{number}")
+    # Of a worker that starts during the outage it is unknown whether another process watches.
+    services.append(replace(make(), config=SchedulerConfig.load(meteo_score_role="worker")))
+    for service in services:
+        service.database.close()
+    file, away = tmp_path / "store.sqlite3", tmp_path / "away.sqlite3"
+    file.rename(away)
+    for _ in range(3):
+        for service in services:
+            service.alert_watch.round(
+                cast(ServiceParts, service), AlertStore(service.database), in_service=True
+            )
+    assert titles(receiver) == ["MétéoScore: the store cannot be used"]
+
+
+def test_behind_a_slow_address_no_message_is_sent_again(make: Make) -> None:
+    service, sent = make(), Counter[str]()
+    run(service, "failed")
+
+    def watch(send: Callable[[Target, Message], str]) -> int:
+        addresses = SecretStr("json://one.example json://two.example")
+        alerts = AlertStore(service.database)
+        return AlertWatch(addresses, after=1, digest_hour=None, send=send).round(
+            cast(ServiceParts, service), alerts, in_service=True
+        )
+
+    def at_once(target: Target, _message: Message) -> str:
+        sent[target.id] += 1
+        return ""
+
+    def slowly(target: Target, message: Message) -> str:
+        if not sent:
+            at_once(target, message)
+            later(service, IN_DELIVERY)
+            watch(at_once)  # the next round does not wait for one that takes longer than ROUND_SECONDS
+            return ""
+        return at_once(target, message)
+
+    watch(slowly)
+    assert sorted(sent.values()) == [1, 2], "the first looked lost; the other is sent once"
 
 
 async def test_an_address_that_does_not_answer_delays_neither_a_run_nor_the_stop(
