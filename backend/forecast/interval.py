@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.forecast.cells import PLACES, Bools, Floats, Integers
+from backend.forecast.cells import Bools, Floats, Integers
 
 LEVELS = np.arange(1, 20) / 20.0
 """The quantiles that are issued: 5, 10, ..., 95 %. The 80 % interval goes from index LOW to index HIGH."""
@@ -36,13 +36,17 @@ PARTS = 24
 """Parts of a day that weights are counted in: each of 1 to 4 hours has a whole even number of them."""
 
 
-def _thirds(values: Floats, past: Floats) -> tuple[Floats, Floats]:
+_NO_THIRD = 3
+
+
+def _thirds(values: Floats, past: Floats) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """Return the third, 0 to 2, of forecasts (..., 8, 4) and of the past ones (..., 8, n)."""
     ordered = np.sort(past, axis=-1)
     count = (~np.isnan(past)).sum(axis=-1, keepdims=True)
     top = past.shape[-1] - 1
     lower, upper = (np.take_along_axis(ordered, np.minimum(count * k // 3, top), axis=-1) for k in (1, 2))
-    return (values > lower) + 1.0 * (values > upper), (past > lower) + 1.0 * (past > upper)
+    one = np.int8(1)
+    return one * (values > lower) + (values > upper), one * (past > lower) + (past > upper)
 
 
 def _day_weights(chosen: Bools, places: int) -> Integers:
@@ -71,66 +75,99 @@ def dressed(values: Floats, past_values: Floats, past_errors: Floats, least: flo
     days with one hour each, level q is rank q (n + 1), type 6 of Hyndman & Fan 1996.
     """
     places = values.shape[-1]
-    if (
-        places == PLACES and np.isnan(values[..., -1]).all() and np.isnan(past_errors[..., -1]).all()
-    ):  # no day of 25 hours
-        inner = dressed(values[..., :-1], past_values[..., :-1], past_errors[..., :-1], least)
-        return np.concatenate([inner, np.full_like(inner[..., :1, :], np.nan)], axis=-2)
-    errors = np.moveaxis(past_errors, -3, -2)
-    errors = errors.reshape(*errors.shape[:-2], -1)  # (..., 8, days * 4)
-    past = np.moveaxis(past_values, -3, -2).reshape(errors.shape)
+    quantiles = np.full((*values.shape, len(LEVELS)), np.nan)
+    past, errors = (  # a row for each class
+        np.moveaxis(part, -3, -2).reshape(values.size // places, -1) for part in (past_values, past_errors)
+    )
+    some = np.flatnonzero(~np.isnan(errors).all(axis=0))  # of the second 2 o'clock one day a year at most
+    if not len(some):
+        return quantiles
+    length = errors.shape[1]
+    past, errors = past[:, some], errors[:, some]
     there = ~np.isnan(errors)
-    third, past_third = _thirds(values, np.where(there, past, np.nan))
+    third, past_third = _thirds(values.reshape(-1, places), np.where(there, past, np.nan))
+    past_third[~there] = _NO_THIRD
+    of_hours = np.full((len(errors), length), np.int8(_NO_THIRD))
+    of_hours[:, some] = past_third
+    *weights, days_of_third = _weights_of_days(of_hours, places)
     # The hours of a class have the same past errors: they are sorted once, calms first.
-    keys = np.where(there, np.where(past + errors <= least, -np.inf, errors), np.inf)
-    order = np.argsort(keys, axis=-1, kind="stable")
-    by_day = np.where(there, past_third, -1).reshape(*there.shape[:-1], -1, places)
-    of_third = (by_day[..., None, :] == by_day[..., None]).sum(axis=-1).reshape(there.shape)
-    keys, past_third, in_third, in_class = (
-        np.take_along_axis(part, order, -1)[..., None, :]
-        for part in (keys, past_third, np.where(there, PARTS // of_third, 0), _day_weights(there, places))
+    keys, at = _sorted(np.where(there, np.where(past + errors <= least, -np.inf, errors), np.inf))
+    past_third, in_third, in_class = (
+        part.ravel()[at] for part in (past_third, *(each[:, some] for each in weights))
     )
-    alike = np.where(past_third == third[..., None], in_third, 0)
-    enough = alike.sum(axis=-1, keepdims=True) >= THIRD_WEIGHT * PARTS
-    weight = np.where(enough, alike, in_class).astype(np.int32)
-    lower, upper, share = _between(weight)
+    days = np.take_along_axis(days_of_third, third, -1)
+    few = days < THIRD_WEIGHT
+    days = np.where(few, days_of_third[:, _NO_THIRD:], days)
+    # Only cells with an interval go on, and of those only the members: a third of the past errors, or all.
+    cells = np.flatnonzero(~np.isnan(values).ravel() & (days.ravel() >= LEAST_WEIGHT))
+    of_class, few = cells // places, few.ravel()[cells]
+    chosen = past_third[of_class] == third.ravel()[cells, None]
+    chosen[few] = past_third[of_class[few]] != _NO_THIRD
+    counts = chosen.sum(axis=-1)
+    member = np.flatnonzero(chosen) + np.repeat((of_class - np.arange(len(cells))) * len(some), counts)
+    weight = np.where(np.repeat(few, counts), in_class.ravel()[member], in_third.ravel()[member])
+    lower, upper, share = _between(weight, counts)
     low, high = (
-        np.maximum(values[..., None] + np.take_along_axis(keys, at, -1), least) for at in (lower, upper)
+        np.maximum(values.ravel()[cells, None] + keys.ravel()[member[each]], least) for each in (lower, upper)
     )
-    missing = np.isnan(values)[..., None] | (weight.sum(axis=-1, keepdims=True) < LEAST_WEIGHT * PARTS)
-    low, high = np.where(missing, 0.0, low), np.where(missing, 0.0, high)
-    return np.where(missing, np.nan, low + share * (high - low))
+    quantiles.reshape(-1, len(LEVELS))[cells] = low + share * (high - low)
+    return quantiles
 
 
-def _between(weight: NDArray[np.int32]) -> tuple[Integers, Integers, Floats]:
+def _sorted(keys: Floats) -> tuple[Floats, Integers]:
+    """Return the rows of an array sorted, and where each of their members is in the flat array.
+
+    Equal ones stay in their order. A stable sort of numpy does that in twice the time.
+    """
+    count, length = keys.shape
+    start = np.arange(count, dtype=np.int32)[:, None] * length
+    order = np.argsort(keys, axis=-1)
+    keys = keys.ravel()[order + start]
+    another = np.ones(keys.shape, dtype=np.bool_)
+    another[:, 1:] = keys[:, 1:] != keys[:, :-1]
+    group = another.cumsum(axis=-1, dtype=np.int32) * length
+    return keys, np.sort(group + order.astype(np.int32), axis=-1) - group + start
+
+
+def _weights_of_days(
+    third: NDArray[np.int8], places: int
+) -> tuple[NDArray[np.int8], NDArray[np.int8], Integers]:
+    """Return the weights of past hours in their third and in their class, in PARTS of a day, and the days.
+
+    `third` (classes, days * places); so are the weights, 0 where there is no pair. The days (classes, 4) are
+    those with an hour in each third, and in any.
+    """
+    by_day = third.reshape(len(third), -1, places)
+    there = by_day != _NO_THIRD
+    of_class = there.sum(axis=-1, keepdims=True, dtype=np.int8)
+    of_third = sum((by_day == by_day[..., place, None]).view(np.int8) for place in range(places))
+    in_third, in_class = (
+        (there * (PARTS // np.maximum(count, 1)).astype(np.int8)).reshape(third.shape)
+        for count in (of_third, of_class)
+    )
+    thirds = np.bitwise_or.reduce(np.left_shift(np.int8(1), by_day), axis=-1)
+    days = [(thirds & 1 << k > 0).sum(axis=-1) for k in range(_NO_THIRD)]
+    return in_third, in_class, np.stack([*days, (of_class[..., 0] > 0).sum(axis=-1)], axis=-1)
+
+
+def _between(weight: Integers, counts: Integers) -> tuple[Integers, Integers, Floats]:
     """Return for each of LEVELS the two members that it lies between, and its share of the way.
 
-    `weight` (..., n) is of sorted members, in PARTS of a day; those of weight 0 are no members. All ranks are
-    whole numbers, so that a unit has the same bits in any company.
+    `weight` is of the sorted members of all cells, one cell after the other, in PARTS of a day; `counts` are
+    the members of each cell. All ranks are whole numbers, so that a unit has the same bits in any company.
     """
-    length, levels = weight.shape[-1], np.arange(1, len(LEVELS) + 1)
-    cumulated = weight.cumsum(axis=-1, dtype=np.int32)
-    total = cumulated[..., -1:]
-    per_level = len(LEVELS) + 1
-    rank = per_level * (cumulated - weight // 2 + PARTS // 2)  # also ascending where the weight is 0
-    member = np.arange(length, dtype=np.int32)
-    before = np.maximum.accumulate(np.where(weight > 0, member, np.int32(-1)), axis=-1)
-    after = np.minimum.accumulate(np.where(weight > 0, member, np.int32(length))[..., ::-1], axis=-1)[
-        ..., ::-1
-    ]
-    first, last = np.minimum(after[..., :1], length - 1), np.maximum(before[..., -1:], 0)
-    wanted = np.clip(
-        levels * (total + PARTS), np.take_along_axis(rank, first, -1), np.take_along_axis(rank, last, -1)
-    )
-    # One search for all rows: each has its own range of whole numbers.
-    row = np.arange(rank[..., 0].size).reshape(*rank.shape[:-1], 1)
-    reach = per_level * (length + 2) * PARTS
-    found = np.searchsorted((rank + row * reach).ravel(), (wanted + row * reach).ravel())
-    found = np.clip(found.reshape(wanted.shape) - row * length, 0, length - 1)
-    upper = np.minimum(np.take_along_axis(after, found, -1), length - 1)
-    lower = np.take_along_axis(before, np.maximum(found - 1, 0), -1)
-    lower = np.where((found > 0) & (lower >= 0), lower, upper)
-    low, high = np.take_along_axis(rank, lower, -1), np.take_along_axis(rank, upper, -1)
+    levels, per_level = np.arange(1, len(LEVELS) + 1), len(LEVELS) + 1
+    ends = counts.cumsum(dtype=np.int64)
+    first, last = (ends - counts)[:, None], ends[:, None] - 1
+    cumulated = weight.cumsum(dtype=np.int64)
+    before = cumulated[first] - weight[first]
+    # Ranks ascend over all cells, so that one search serves all of them.
+    rank = per_level * (cumulated - weight // 2)
+    wanted = levels * (cumulated[last] - before + PARTS) + per_level * (before - PARTS // 2)
+    wanted = np.clip(wanted, rank[first], rank[last])
+    upper = np.searchsorted(rank, wanted.ravel()).reshape(wanted.shape)
+    lower = np.maximum(upper - 1, first)
+    low, high = rank[lower], rank[upper]
     share = np.where(high > low, (wanted - low) / np.maximum(high - low, 1), 1.0)
     return lower, upper, share
 
