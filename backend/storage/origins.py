@@ -23,6 +23,16 @@ ORIGINS: Mapping[sa.Table, sa.Table] = {
     t.observation: t.observation_origin,
 }
 
+
+def _others(origin: sa.Table) -> sa.Select[Any]:
+    owner, time, *_ = origin.primary_key
+    within = time.between(sa.bindparam("first"), sa.bindparam("last"))
+    return sa.select(origin).where(owner == sa.bindparam("owner"), within)
+
+
+_OTHERS = {table: _others(origin) for table, origin in ORIGINS.items()}
+"""Built once: that takes longer than to execute them."""
+
 K = TypeVar("K", bound=tuple[int, ...])
 
 OtherBatches = dict[tuple[int, ...], dict[int, int]]
@@ -33,10 +43,7 @@ def other_batches(
     connection: sa.Connection, table: sa.Table, owner: int, first: int, last: int
 ) -> OtherBatches:
     """Return the values with other batches than their row, of a site or station from `first` to `last`."""
-    origin = ORIGINS[table]
-    columns = list(origin.primary_key)
-    query = sa.select(origin).where(columns[0] == owner, columns[1].between(first, last))
-    return by_row(fetched(connection, query))
+    return by_row(fetched(connection, _OTHERS[table], {"owner": owner, "first": first, "last": last}))
 
 
 def by_row(origin_rows: Iterable[Sequence[int]]) -> OtherBatches:

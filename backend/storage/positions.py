@@ -259,13 +259,26 @@ def _sites_of(connection: sa.Connection, ids: Mapping[str, int]) -> dict[int, li
 # --- Reading positions -------------------------------------------------------------------------------
 
 
+_STAYS = (  # built once, as the next one: that takes longer than to execute them
+    sa.select(t.station_stay)
+    .where(t.station_stay.c.station_id.in_(sa.bindparam("stations", expanding=True)))
+    .order_by(t.station_stay.c.station_id, t.station_stay.c.route, t.station_stay.c.number)
+)
+_PLACES = (
+    sa.select(t.confirmed_place)
+    .where(
+        t.confirmed_place.c.site == sa.bindparam("site"),
+        t.confirmed_place.c.station_id == sa.bindparam("station"),
+    )
+    .order_by(t.confirmed_place.c.route, t.confirmed_place.c.place)
+)
+
+
 def stays_of(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int, dict[str, list[Stay]]]:
     """Return the stays of stations, per route."""
-    column = t.station_stay.c
-    query = sa.select(t.station_stay).order_by(column.station_id, column.route, column.number)
     stays_by_station: dict[int, dict[str, list[Stay]]] = {}
     for some in chunks(station_ids):
-        for row in connection.execute(query.where(column.station_id.in_(some))):
+        for row in connection.execute(_STAYS, {"stations": some}):
             stay = Stay(row.route, row.since, row.latitude, row.longitude, row.elevation, row.name)
             stays_by_station.setdefault(row.station_id, {}).setdefault(row.route, []).append(stay)
     return stays_by_station
@@ -273,11 +286,9 @@ def stays_of(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int,
 
 def places_of(connection: sa.Connection, site: str, station_id: int) -> list[Place]:
     """Return the places at which a station measures for a site, except the first known one."""
-    column = t.confirmed_place.c
-    query = sa.select(t.confirmed_place).where(column.site == site, column.station_id == station_id)
     return [
         Place(row.route, row.latitude, row.longitude, row.confirmed_at is not None)
-        for row in connection.execute(query.order_by(column.route, column.place))
+        for row in connection.execute(_PLACES, {"site": site, "station": station_id})
     ]
 
 
