@@ -276,6 +276,9 @@ def _read(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Iss
     return [_forecast(row) for row in connection.execute(query)]
 
 
+_compressed = lru_cache(maxsize=128)(zlib.compress)  # audiences mostly have the same contents, in two batches
+
+
 def _values(row: IssuedForecast) -> dict[str, Any]:
     return {
         "site": row.site,
@@ -288,7 +291,7 @@ def _values(row: IssuedForecast) -> dict[str, Any]:
         "decision_time": to_epoch(row.decision_time),
         "issued_at": to_epoch(row.issued_at),
         "withdraws": row.withdraws,
-        "content": zlib.compress(row.hours.packed()),
+        "content": _compressed(row.hours.packed()),
         "hash": row.hash,
     }
 
