@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -122,14 +124,18 @@ class ArrivedReadings:
 
     def elevation(self, station: str) -> float | None:
         """Return the height of a station, in metres above sea level."""
-        return next((row.elevation for row in station_rows(self.connection, [station])), None)
+        return next((row.elevation for row in self._stations if row.code == station), None)
+
+    @cached_property
+    def _stations(self) -> Sequence[Any]:
+        dated = (reference.station for reference in self.site.references)
+        return station_rows(self.connection, [*self.site.stations, *dated])
 
     def _read(self, day: int) -> dict[str, Ints | None]:
         connection, site = self.connection, self.site
         span = Span(day, day)
         end = int(span.starts[-1])
-        row = site_row(connection, site.id, day)
-        if row is None or self.by < end:
+        if self.by < end or (row := site_row(connection, site.id, day)) is None:
             return {}
         stations = site_stations(connection, row.id)
         around = int(span.starts[0]) - HOUR - CONTEXT, end + HOUR + CONTEXT
@@ -141,7 +147,7 @@ class ArrivedReadings:
         observed, _ = observed_days(rows, span, runs, limits, flags, away)
         hourly = {int(days.owner[0]): days.hourly[0] for days in observed if len(days.day)}
         nothing = np.full((len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
-        codes = {each.id: each.code for each in station_rows(connection, site.stations)}
+        codes = {each.id: each.code for each in self._stations}
         return {
             codes[station]: hourly.get(station, nothing)
             if (rows[station].time >= end).any() or self.by >= end + MOST_WAIT
