@@ -8,7 +8,7 @@ the same inputs give the same bits. A state has one or several units: stations o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple, Self, TypeVar
 
@@ -141,6 +141,14 @@ class ForecastHours(Advice):
 def advise(state: State, models: Floats, rules: Rules) -> Advice:
     """Return the experts and their combination from the models' values, NaN where one is missing."""
     return _advised(state, models, rules)[0]
+
+
+def advise_with_others(state: State, others: Sequence[int], models: Floats, rules: Rules) -> Advice:
+    """Return the advice of what other units learned: of `others`, one for each unit."""
+    memory = [part.take(others, _UNITS_AXIS.get(name, 0)) for name, part in state.memory._asdict().items()]
+    known = [part.take(others, 0) for part in state.known]
+    learned = replace(state, memory=experts.Memory(*memory), known=aggregation.Aggregation(*known))
+    return _advised(learned, models, rules)[0]  # the past is of the interval only
 
 
 def _advised(state: State, models: Floats, rules: Rules) -> tuple[Advice, Floats]:

@@ -15,7 +15,7 @@ from backend.core.local_time import HOUR, date_of, local_moment
 from backend.forecast import experts, interval
 from backend.forecast.cells import Floats, from_cells
 from backend.forecast.gate import Stage, stage
-from backend.forecast.learning import Advice, ForecastHours, State, advise, issue, learn
+from backend.forecast.learning import Advice, ForecastHours, State, advise_with_others, issue, learn
 from backend.issuing.packing import UnitState
 from backend.issuing.units import Unit, in_cells
 from backend.scoring.grid import SCALE, clock_hours
@@ -76,7 +76,8 @@ def _placebo(state: State, models: Floats, rules: experts.Rules) -> Floats:
     count = len(models)
     if count < 2:
         return np.full((count, *models.shape[2:]), np.nan)
-    return advise(state.taken([(unit + 1) % count for unit in range(count)]), models, rules).combined
+    others = [(unit + 1) % count for unit in range(count)]
+    return advise_with_others(state, others, models, rules).combined
 
 
 @dataclass(frozen=True, slots=True, eq=False)
