@@ -171,10 +171,14 @@ def _of_parameter(
     for start in range(0, max(map(len, places.values()), default=0), MOST_UNITS):
         # Without withheld sources both audiences have the same inputs, and the second costs no computation.
         known: dict[Hashable, list[Made]] = {}
-        for audience, of_audience in places.items():
+        some = {audience: of[start : start + MOST_UNITS] for audience, of in places.items()}
+        saved = saved_states(
+            connection, of_view.view.number, parameter, {place.site for of in some.values() for place in of}
+        )
+        unpacked: dict[bytes, UnitState] = {}
+        for audience, of_audience in some.items():
             question = Question(audience, of_view.view.number, parameter)
-            some = of_audience[start : start + MOST_UNITS]
-            units = _units(connection, question, of_view, some)
+            units = _units(connection, question, of_view, of_audience, saved[audience], unpacked)
             of_question = _Decision(question, of_view, gates[audience])
             yield from of_question.issued(units, known)
     for audience, of_audience in places.items():
@@ -186,15 +190,22 @@ def _of_parameter(
 
 
 def _units(
-    connection: Connection, question: Question, of_view: _View, places: Sequence[_Place]
+    connection: Connection,
+    question: Question,
+    of_view: _View,
+    places: Sequence[_Place],
+    saved: Mapping[str, SavedState],
+    unpacked: dict[bytes, UnitState],
 ) -> list[Unit]:
-    """Return the units of sites before a decision, without those whose decision was made already."""
-    saved = saved_states(connection, question, [place.site for place in places])
+    """Return the units of sites before a decision, without those whose decision was made already.
+
+    `unpacked` are states by their content: both audiences have most of them in common.
+    """
     found = []
     for place in places:
         of_site = of_view.announced[place.site].of(question.parameter, place.elevation)
         values = {name: hours for name, hours in of_site.items() if name not in place.hidden}
-        cached = _cached(place, saved.get(place.site), values)
+        cached = _cached(place, saved.get(place.site), values, unpacked)
         if cached is None:
             cached = _replayed(connection, question, place, values, of_view.day)
         if cached is not None and cached.known.newest < of_view.day:
@@ -202,14 +213,18 @@ def _units(
     return found
 
 
-def _cached(place: _Place, saved: SavedState | None, values: Mapping[str, Ints]) -> Unit | None:
+def _cached(
+    place: _Place, saved: SavedState | None, values: Mapping[str, Ints], unpacked: dict[bytes, UnitState]
+) -> Unit | None:
     """Return the unit of the saved state; None if that is of another station, method, start or set of models.
 
     A state is stored with the rows that it was learned from, all of them or none.
     """
     if saved is None or (saved.station, saved.method) != (place.station, METHOD):
         return None
-    known = UnitState.unpacked(saved.content)
+    known = unpacked.get(saved.content)
+    if known is None:
+        known = unpacked[saved.content] = UnitState.unpacked(saved.content)
     names = sorted((set(known.models) | values.keys()) - place.hidden)
     if names != list(known.models) or known.moved != place.moved:
         return None
@@ -274,9 +289,10 @@ class _Decision:
             inputs = [self.of_view.announced[unit.site].inputs for unit in some]
             key = tuple(map(_inputs_of, some))
             results = known.get(key)
+            is_public = results is not None  # the public audience is the first one
             if results is None:
                 results = known[key] = made(some, readings, inputs, day, rules)
-            yield self._batch(some, readings, results)
+            yield self._batch(some, readings, results, is_public=is_public)
 
     def _arrived(self, unit: Unit) -> dict[int, Ints]:
         """Return the readings of the days that a unit learns now, in the order of the days."""
@@ -289,7 +305,12 @@ class _Decision:
         return found
 
     def _batch(
-        self, units: Sequence[Unit], readings: Sequence[Mapping[int, Ints]], results: Sequence[Made]
+        self,
+        units: Sequence[Unit],
+        readings: Sequence[Mapping[int, Ints]],
+        results: Sequence[Made],
+        *,
+        is_public: bool,
     ) -> IssuedBatch:
         day, at, now = self.of_view.day, to_epoch(self.of_view.decision), self.of_view.clock()
         forecasts, states, learned = [], [], list[ModelsOfDay | ReadingsOfDay]()
@@ -300,7 +321,9 @@ class _Decision:
                 ReadingsOfDay(unit.site, unit.station, of, at, observed) for of, observed in of_unit.items()
             )
             days = unit.learned + len(of_unit)
-            states.append(SavedState(unit.site, unit.station, METHOD, unit.first, days, result.content))
+            states.append(
+                SavedState(unit.site, unit.station, METHOD, unit.first, days, result.content, is_public)
+            )
             if result.hours is None:
                 continue
             state, reasons = self.state(unit.site, result.hours.days)

@@ -6,8 +6,9 @@ learned, so that a replay gives the same forecasts. They are append-only; the st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -68,7 +69,10 @@ class LearningDay:
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """A state as it was saved for a unit: learned from `days` days from local day `first` on."""
+    """A state as it was saved for a unit: learned from `days` days from local day `first` on.
+
+    `is_public`: the content is that of the public audience after the same decision, and stored only there.
+    """
 
     site: str
     station: str
@@ -76,6 +80,7 @@ class SavedState:
     first: int
     days: int
     content: bytes
+    is_public: bool = False
 
 
 def append_learning(
@@ -193,35 +198,55 @@ def extents(
 
 
 def save_states(connection: sa.Connection, question: Question, states: Sequence[SavedState]) -> None:
-    """Save states over those of the same sites."""
+    """Save states over those of the same sites. Of a content that is public the SHA-256 is stored."""
     insert = insert_into(connection, t.learning_state)
     names = ("station", "method", "first", "days", "content")
     statement = insert.on_conflict_do_update(
         index_elements=t.learning_state.primary_key, set_={name: insert.excluded[name] for name in names}
     )
     rows = [
-        {"site": state.site, **_columns(question), **{name: getattr(state, name) for name in names}}
+        {
+            "site": state.site,
+            **_columns(question),
+            **{name: getattr(state, name) for name in names},
+            "content": sha256(state.content).digest() if state.is_public else state.content,
+        }
         for state in states
     ]
     if rows:
         connection.execute(statement, rows)
 
 
-def saved_states(
-    connection: sa.Connection, question: Question, sites: Sequence[str]
-) -> dict[str, SavedState]:
-    """Return the saved states by site."""
-    table = t.learning_state.c
-    query = sa.select(table.site, table.station, table.method, table.first, table.days, table.content).where(
-        table.audience == question.audience,
-        table.view == question.view,
-        table.parameter == question.parameter.value,
+_SAVED = sa.select(
+    *(
+        t.learning_state.c[name]
+        for name in ("audience", "site", "station", "method", "first", "days", "content")
     )
-    return {
-        row.site: SavedState(row.site, row.station, row.method, row.first, row.days, bytes(row.content))
-        for some in chunks(sites)
-        for row in connection.execute(query.where(table.site.in_(some)))
-    }
+).where(
+    t.learning_state.c.view == sa.bindparam("view"),
+    t.learning_state.c.parameter == sa.bindparam("parameter"),
+    t.learning_state.c.site.in_(sa.bindparam("sites", expanding=True)),
+)
+
+
+def saved_states(
+    connection: sa.Connection, view: int, parameter: Parameter, sites: Collection[str]
+) -> dict[Audience, dict[str, SavedState]]:
+    """Return the saved states by audience and site; none whose public content is no longer there."""
+    found: dict[Audience, dict[str, SavedState]] = {"public": {}, "operator": {}}
+    for some in chunks(sites):
+        parameters = {"view": view, "parameter": parameter.value, "sites": some}
+        for audience, site, station, method, first, days, content in fetched(connection, _SAVED, parameters):
+            found[audience][site] = SavedState(site, station, method, first, days, bytes(content))
+    public = found["public"]
+    for site, state in list(found["operator"].items()):
+        if len(state.content) != sha256().digest_size:
+            continue
+        if site in public and sha256(public[site].content).digest() == state.content:
+            found["operator"][site] = replace(state, content=public[site].content, is_public=True)
+        else:
+            del found["operator"][site]
+    return found
 
 
 def _columns(question: Question) -> dict[str, Any]:

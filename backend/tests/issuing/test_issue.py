@@ -21,9 +21,19 @@ from backend.scoring.days.update import update
 from backend.storage import schema as t
 from backend.storage.days import forecast_columns
 from backend.storage.issued import chains
+from backend.storage.issued_batches import store_issued_batch
 from backend.storage.learning_days import Question, learning_days, saved_states
 from backend.storage.score_queries import model_ids
-from backend.tests.support.issuing_world import FIRST, NORTH, TOMORROW, TURNS, Hidden, IssuingWorld, at
+from backend.tests.support.issuing_world import (
+    EVENING,
+    FIRST,
+    NORTH,
+    TOMORROW,
+    TURNS,
+    Hidden,
+    IssuingWorld,
+    at,
+)
 from backend.tests.support.stores import open_database
 
 PLAYED = TRIAL_DAYS + 2
@@ -178,7 +188,7 @@ def test_a_station_that_is_the_reference_again_starts_again(world: IssuingWorld)
     world.days(NEXT + 1, 1)
     assert world.issued(NEXT + 2) == []
     with world.database.read() as connection:
-        saved = saved_states(connection, WIND_OF_TOMORROW, ["planfait"])["planfait"]
+        saved = saved_states(connection, TOMORROW, Parameter.WIND_SPEED, ["planfait"])["public"]["planfait"]
     assert (saved.station, saved.first) == ("ffvl:1", NEXT + 2)
     assert UnitState.unpacked(saved.content).state.days[0] == 0
 
@@ -194,7 +204,7 @@ def test_a_moved_station_starts_again_on_the_day_of_its_move(world: IssuingWorld
     assert world.issued(NEXT + 1) == []
     assert world.issued(NEXT + 1, site="passy") != []
     with world.database.read() as connection:
-        saved = saved_states(connection, WIND_OF_TOMORROW, ["planfait", "passy"])
+        saved = saved_states(connection, TOMORROW, Parameter.WIND_SPEED, ["planfait", "passy"])["public"]
     assert (saved["planfait"].first, saved["passy"].first) == (moved, 0)
     state = UnitState.unpacked(saved["planfait"].content).state
     assert state.days[0] < 5, "the days since the move, and none before it"
@@ -227,7 +237,7 @@ def test_the_replay_of_the_stored_days_gives_the_bits_of_the_steps(
     question = WIND_OF_TOMORROW._replace(parameter=parameter)
     with world.database.read() as connection:
         days = learning_days(connection, question, ["planfait"])["planfait", "ffvl:1"]
-        saved = saved_states(connection, question, ["planfait"])["planfait"]
+        saved = saved_states(connection, TOMORROW, parameter, ["planfait"])["public"]["planfait"]
     steps = UnitState.unpacked(saved.content)
     replay, learned = replayed(days, steps.models, rules)
     assert learned == saved.days
@@ -250,6 +260,23 @@ def test_audiences_with_the_same_inputs_have_the_same_forecast_and_others_their_
         public, operator = (world.issued(day, audience)[0].hours for audience in ("public", "operator"))
         equal.append(public.values == operator.values and public.weights == operator.weights)
     assert equal == [True, False, False]
+
+
+@pytest.mark.parametrize("audience", ["public", "operator"])
+def test_a_decision_that_was_stored_for_one_audience_is_issued_for_the_other(
+    world: IssuingWorld, audience: str
+) -> None:
+    world.days(NEXT, 1)
+    world.collect(NEXT + 1)
+    world.now = at(NEXT + 1, EVENING)
+    for batch in list(world.issuer.batches(world.now)):
+        if batch.question.audience == audience:  # then the program ends
+            store_issued_batch(world.database, batch)
+    assert world.issue(NEXT + 1) > 0
+    world.days(NEXT + 2, 1)
+    for day in (NEXT + 2, NEXT + 3):
+        public, operator = (world.issued(day, of)[0].hours for of in ("public", "operator"))
+        assert public == operator, day
 
 
 def test_without_the_cache_the_same_is_issued(world: IssuingWorld) -> None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from backend.core.columns import Ints
 from backend.core.issued import GateReason
 from backend.core.parameters import ABSENT, Parameter
+from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.gate_decisions import GateDecision, Grounds, append_decision, decisions
 from backend.storage.learning_days import (
@@ -147,5 +148,25 @@ def test_a_saved_state_replaces_the_one_before(database: Database) -> None:
         save_states(connection, WIND, [newer])
         save_states(connection, WIND._replace(view=1), [])
     with database.read() as connection:
-        assert saved_states(connection, WIND, ["planfait", "other"]) == {"planfait": newer}
-        assert saved_states(connection, WIND._replace(audience="operator"), ["planfait"]) == {}
+        saved = saved_states(connection, WIND.view, WIND.parameter, ["planfait", "other"])
+    assert saved == {"public": {"planfait": newer}, "operator": {}}
+
+
+@pytest.mark.parametrize("after", ["same", "newer", "deleted"])
+def test_a_state_that_is_public_is_stored_once_and_read_while_the_public_one_is_there(
+    database: Database, after: str
+) -> None:
+    state = SavedState("planfait", "ffvl:1", "boa-1", DAY, 3, b"a state of many bytes" * 9)
+    public = state if after == "same" else replace(state, content=b"newer" * 30)
+    shared = replace(state, days=4, is_public=True)
+    with database.write() as connection:
+        save_states(connection, WIND, [state])
+        save_states(connection, WIND._replace(audience="operator"), [shared])
+        save_states(connection, WIND, [public])
+        if after == "deleted":
+            connection.execute(sa.delete(t.learning_state).where(t.learning_state.c.audience == "public"))
+        sizes = connection.scalars(sa.select(sa.func.length(t.learning_state.c.content))).all()
+    assert sum(sizes) < len(public.content) + 40
+    with database.read() as connection:
+        saved = saved_states(connection, WIND.view, WIND.parameter, ["planfait"])
+    assert saved["operator"] == ({"planfait": shared} if after == "same" else {})
