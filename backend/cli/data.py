@@ -121,7 +121,10 @@ def restore_(context: typer.Context, number: Number, as_json: AsJson = False) ->
     back = removal.count.values - removal.waiting.values
     print_text(f"Removal {number}: {back} values are back. Days of scores computed again: {days}.")
     if removal.waiting.values:
-        print_text(f"{removal.waiting.values} stay removed: others are stored in their place by now.")
+        print_text(
+            f"{removal.waiting.values} stay removed: others are stored in their place by now, or their time"
+            " is no longer kept (RETENTION_*)."
+        )
 
 
 @app.command("allow")
@@ -130,7 +133,8 @@ def allow_(context: typer.Context, number: Number) -> None:
     service = opened(context).migrated()
     with service.database.write() as connection:
         removal = allow(connection, number)
-    print_text(f"Removal {number}: {described(removal.target)} may be stored again; the old values stay out.")
+    old = "; the old values stay out" if removal.waiting.rows else ""
+    print_text(f"Removal {number}: {described(removal.target)} may be stored again{old}.")
 
 
 @app.command("removed")
@@ -242,6 +246,8 @@ def _counted(removal: Removal) -> str:
 def _state(removal: Removal) -> str:
     if removal.restored_at is not None:
         state = f"restored {removal.restored_at:%Y-%m-%d %H:%M} UTC by {printable(removal.restored_by or '')}"
+        if removal.waiting.values:
+            state = f"{state}, {removal.waiting.values} values still removed"
     elif removal.vacuumed_at is not None:
         state = f"deleted for good {removal.vacuumed_at:%Y-%m-%d %H:%M} UTC"
     else:

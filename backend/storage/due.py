@@ -74,9 +74,11 @@ def sites_of_stations(connection: sa.Connection, station_ids: Iterable[int]) -> 
 
 def _reached(keys: Iterable[tuple[int, int]], reach: int) -> set[tuple[int, int]]:
     # Reduce to whole hours first: many values fall into one, and a local day begins on a whole hour.
-    hours = {(owner_id, time // HOUR) for owner_id, time in keys}
-    return {
-        (owner_id, day)
-        for owner_id, hour in hours
-        for day in range(day_of_epoch(hour * HOUR - reach), day_of_epoch((hour + 1) * HOUR + reach) + 1)
-    }
+    hours = {(owner_id, time // HOUR * HOUR) for owner_id, time in keys}
+    return {(owner_id, day) for owner_id, hour in hours for day in reached_days(hour, hour, reach)}
+
+
+def reached_days(first: int, last: int, reach: int) -> range:
+    """Return the local days that values from `first` to `last` (epoch seconds, of one day of UTC) affect."""
+    begin, end = first // HOUR * HOUR - reach, (last // HOUR + 1) * HOUR + reach
+    return range(day_of_epoch(begin), day_of_epoch(end) + 1)

@@ -120,28 +120,32 @@ def stored(connection: sa.Connection, target: Target) -> Count:
 
 
 def restore(connection: sa.Connection, number: int, *, now: datetime, by: str) -> Removal:
-    """Put the values of a removal back. Raises NotFoundError, or ConfigError if they are gone or back."""
+    """Put the values of a removal back, as far as they are kept and nothing is stored in their place.
+
+    What waits after that can be put back later. Raises NotFoundError, or ConfigError if all are gone or back.
+    """
     removal = get(connection, number)
     if removal.vacuumed_at is not None:
         raise ConfigError(f"removal {number} was vacuumed at {removal.vacuumed_at:%Y-%m-%d %H:%M} UTC")
-    if removal.restored_at is not None:
+    if removal.restored_at is not None and not removal.waiting.rows:
         raise ConfigError(f"removal {number} was restored at {removal.restored_at:%Y-%m-%d %H:%M} UTC")
-    kept = retention(connection)
+    floors = {table: retention(connection).of(table) or 0 for table in REMOVED}
+    kept = 0
     for table, removed in REMOVED.items():
         batches = {t.forecast: t.forecast_batch, t.observation: t.observation_batch}[table]
-        time = list(table.primary_key)[1].name
+        of_removal, time = removed.c.removal_id == number, list(table.primary_key)[1].name
+        kept += counted(connection, removed, sa.and_(of_removal, removed.c[time] >= floors[table])).rows
         gone = ~sa.exists().where(batches.c.id == removed.c.batch_id)
-        lost = sa.or_(gone, removed.c[time] < (kept.of(table) or 0))
-        if connection.execute(
-            sa.select(removed).where(removed.c.removal_id == number, lost).limit(1)
-        ).first():
-            raise ConfigError(
-                f"removal {number}: values of that time are no longer kept (RETENTION_*), and their days of"
-                " scores are final: it cannot be put back"
-            )
+        if connection.execute(sa.select(removed).where(of_removal, gone).limit(1)).first():
+            raise ConfigError(f"removal {number}: the batches of its values are gone: it cannot be put back")
+    if not kept:
+        raise ConfigError(
+            f"removal {number}: values of that time are no longer kept (RETENTION_*), and their days of"
+            " scores are final: it cannot be put back"
+        )
     stations = _stations(connection, number)
     for table in REMOVED:
-        put_back(connection, table, number)
+        put_back(connection, table, number, floors[table])
     _renew_newest(connection, t.observation, number, stations)
     connection.execute(
         sa.update(t.removal)
@@ -163,9 +167,8 @@ def allow(connection: sa.Connection, number: int) -> Removal:
 def vacuum(connection: sa.Connection, *, now: datetime, older_than: timedelta) -> list[Removal]:
     """Delete the removed values of removals of that age; their record stays, and what they hold."""
     removal = t.removal.c
-    query = sa.select(removal.id).where(
-        removal.removed_at <= to_epoch(now - older_than), removal.vacuumed_at.is_(None)
-    )
+    waits = sa.or_(*(sa.exists().where(each.c.removal_id == removal.id) for each in REMOVED.values()))
+    query = sa.select(removal.id).where(removal.removed_at <= to_epoch(now - older_than), waits)
     numbers = connection.execute(query.order_by(removal.id)).scalars().all()
     vacuumed = [get(connection, number) for number in numbers]
     for number in numbers:

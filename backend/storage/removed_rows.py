@@ -6,17 +6,19 @@ since then stays when it is put back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from backend.core.local_time import day_of_epoch, month_number
+from backend.core.clock import DAY_SECONDS
+from backend.core.local_time import month_number
 from backend.storage import schema as t
-from backend.storage.due import forecasts_changed, readings_changed, sites_of_stations
+from backend.storage.due import FORECAST_REACH, READING_REACH, note_due, reached_days, sites_of_stations
 from backend.storage.origins import ORIGINS, by_row, stored_row, write_values
 from backend.storage.precedence import Row, Values
 from backend.storage.published_months import OF_MODEL, OF_STATION, withdraw_month
+from backend.storage.retention import first_open_day
 from backend.storage.rows import COLUMNS, value_columns, write_rows
 
 Within = Callable[[sa.Table], sa.ColumnElement[bool]]
@@ -94,12 +96,16 @@ def move_out(
     _changed(connection, table, removal)
 
 
-def put_back(connection: sa.Connection, table: sa.Table, removal: int) -> None:
-    """Move the rows of a removal back; a value in whose place another one is stored now stays removed."""
+def put_back(connection: sa.Connection, table: sa.Table, removal: int, floor: int) -> None:
+    """Move the rows of a removal back; a value in whose place another one is stored now stays removed.
+
+    So does a value of before `floor`, which is no longer kept.
+    """
     removed, origin = REMOVED[table], ORIGINS[table]
     keys = [column.name for column in table.primary_key]
     other = removed.alias()
-    of_removal = removed.c.removal_id == removal
+    time = list(table.primary_key)[1].name
+    of_removal = sa.and_(removed.c.removal_id == removal, removed.c[time] >= floor)
     same_key = [table.c[key] == removed.c[key] for key in keys]
     lone = sa.and_(
         of_removal,
@@ -174,34 +180,32 @@ def _delete(connection: sa.Connection, table: sa.Table, keys: Sequence[FullKey])
 
 
 def _changed(connection: sa.Connection, table: sa.Table, removal: int) -> None:
-    """Mark the days of the rows of a removal as due, and withdraw the published months with them.
+    """Mark the days that the rows of a removal reach as due, and withdraw the published months of these days.
 
     The copy of a month changes by at least 20 days or not at all, but a removed value must count nowhere.
+    Final days go on counting it, and nothing would publish a month again of which no other day changed.
     """
-    removed = REMOVED[table]
-    if table is t.forecast:
-        column = removed.c
-        rows: Iterable[tuple[int, int, int]] = [
-            tuple(row)
-            for row in connection.execute(
-                sa.select(column.site_id, column.valid_time, column.model_id)
-                .where(column.removal_id == removal)
-                .distinct()
-            )
-        ]
-        forecasts_changed(connection, ((site_id, time) for site_id, time, _ in rows))
-        months = {(site, month_number(day_of_epoch(time)), model) for site, time, model in rows}
-        for site_id, month, model in sorted(months):
-            withdraw_month(connection, site_id, month, OF_MODEL, model)
-        return
-    readings = [
-        tuple(row)
-        for row in connection.execute(
-            sa.select(removed.c.station_id, removed.c.time).where(removed.c.removal_id == removal).distinct()
-        )
-    ]
-    readings_changed(connection, readings)
-    sites = sites_of_stations(connection, {station for station, _ in readings})
-    for station, month in sorted({(station, month_number(day_of_epoch(time))) for station, time in readings}):
-        for site_id in sites.get(station, ()):
-            withdraw_month(connection, site_id, month, OF_STATION, station)
+    removed, of_forecasts = REMOVED[table], table is t.forecast
+    owner, time = (removed.c[column.name] for column in list(table.primary_key)[:2])
+    models = [removed.c.model_id] if of_forecasts else []
+    # By day: a removal may have millions of rows.
+    query = (
+        sa.select(sa.func.min(time), sa.func.max(time), owner, *models)
+        .where(removed.c.removal_id == removal)
+        .group_by(owner, *models, time - time % DAY_SECONDS)
+    )
+    rows = connection.execute(query).all()
+    sites = {} if of_forecasts else sites_of_stations(connection, {row[2] for row in rows})
+    reach = FORECAST_REACH if of_forecasts else READING_REACH
+    first_open = first_open_day(connection)
+    due: set[tuple[int, int]] = set()
+    months: set[tuple[int, int, int]] = set()
+    for first, last, number, *model in rows:
+        days = reached_days(first, last, reach)
+        for site_id in (number,) if of_forecasts else sites.get(number, ()):
+            due.update((site_id, day) for day in days)
+            counted_by = model[0] if of_forecasts else number
+            months.update((site_id, month_number(day), counted_by) for day in days if day >= first_open)
+    note_due(connection, due)
+    for site_id, month, counted_by in sorted(months):
+        withdraw_month(connection, site_id, month, OF_MODEL if of_forecasts else OF_STATION, counted_by)

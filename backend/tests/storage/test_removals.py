@@ -166,8 +166,21 @@ def test_what_is_stored_in_the_place_of_a_removed_value_stays(store: Store) -> N
         sa.select(t.forecast.c.wind_speed, t.forecast.c.wind_gust).where(t.forecast.c.wind_speed == 77_000),
     )
     assert row.wind_gust == 33_000, "a parameter without a value gets the removed one"
+
+
+def test_what_waited_for_its_place_is_put_back_once_the_place_is_free(store: Store) -> None:
+    before = contents(store, t.observation)
+    first = removed(store, BEACON, again=True)
+    store.add_observations(observations(*(reading(77.0, minutes=10 * step) for step in range(30))))
+    assert restored(store, first.id).waiting.values == 30
+    removed(store, BEACON)
+    assert restored(store, first.id).waiting.values == 0
+    assert contents(store, t.observation) == before
     with pytest.raises(ConfigError, match="was restored"):
-        restored(store, removal.id)
+        restored(store, first.id)
+    with store.database.write() as connection:
+        (second,) = vacuum(connection, now=LATER, older_than=timedelta(0))
+    assert second.id != first.id, "nothing of the first removal is left"
 
 
 def test_vacuumed_values_are_gone_and_what_is_held_stays_out(store: Store) -> None:
@@ -205,6 +218,49 @@ def test_published_months_with_removed_values_are_withdrawn(store: Store) -> Non
     gone = {(month, 0, models["arome_0025"]), (month, 1, stations["ffvl:2496"])}
     everything = {(number, kind, owner) for number in (month - 1, month) for kind, owner in owners}
     assert left == everything - gone
+
+
+def published(store: Store, *months: int) -> dict[str, int]:
+    """Publish months of each model and station at Planfait, as far as the table of months shows it."""
+    with store.database.write() as connection:
+        ids = dict(map(tuple, connection.execute(sa.select(t.station.c.code, t.station.c.id))))
+        kept = [{"site_id": 1, "kind": 1, "owner_id": owner} for owner in ids.values()]
+        entries = [{**entry, "month": month} for entry in kept for month in months]
+        connection.execute(sa.insert(t.public_month), entries)
+    return ids
+
+
+def test_a_removed_reading_is_in_no_published_month_of_a_day_that_it_reaches(store: Store) -> None:
+    midnight = datetime(2026, 7, 31, 22, tzinfo=UTC)  # of Paris: the hour 00 of August may be paired with it
+    late = observations(reading(9.0, minutes=-(midnight - NOW.replace(minute=0)) // timedelta(minutes=1) + 5))
+    store.add_observations(late)
+    july = month_number(day_of_epoch(to_epoch(RUN)))
+    ids = published(store, july - 1, july, july + 1)
+    removed(
+        store, Target(kind="station", name="ffvl:2496", first=midnight - timedelta(hours=1), last=midnight)
+    )
+    left = {tuple(row)[1:] for row in contents(store, t.public_month)["public_month"]}
+    assert {month for month, _, owner in left if owner == ids["ffvl:2496"]} == {july - 1}
+    assert {month for month, _, owner in left if owner == ids["romma:241"]} == {july - 1, july, july + 1}
+
+
+def test_a_published_month_stays_where_only_final_days_had_removed_values(store: Store) -> None:
+    """Nothing would publish it again: none of its days is computed."""
+    published(store, month_number(day_of_epoch(to_epoch(RUN))))
+    before = contents(store, t.public_month, t.observed_day)
+    with store.database.write() as connection:
+        raise_floor(connection, t.observation, to_epoch(DAY))
+    removed(store, BEACON)
+    assert contents(store, t.public_month, t.observed_day) == before
+
+
+def test_values_that_are_still_kept_are_put_back_without_those_that_are_not(store: Store) -> None:
+    before = [row for row in contents(store, t.observation)["observation"] if row[1] >= to_epoch(RUN) + 7200]
+    removal = removed(store, BEACON)
+    with store.database.write() as connection:
+        raise_floor(connection, t.observation, to_epoch(RUN) + 7200)  # 08:00, one of the readings is of 07:10
+    assert restored(store, removal.id).waiting.rows == 5
+    assert contents(store, t.observation)["observation"] == before
 
 
 def test_values_whose_batches_are_gone_are_not_put_back(store: Store) -> None:
