@@ -293,6 +293,10 @@ class Runner:
             status, note = run_status(progress.outcomes()), why_no_source(progress.outcomes())
         except asyncio.CancelledError:
             status, note = "cancelled", "stopped while running: the service was shut down"
+            if order.job == ISSUING and order.slot is not None:
+                # What a collection leaves out, the next one collects. A decision has no next one: the next
+                # process makes another attempt.
+                status, progress = "interrupted", RunProgress()
         except TimeoutError:
             note = f"stopped at its deadline of {self.config.run_deadline_seconds:g} s"
             if progress.store_error:

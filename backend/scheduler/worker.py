@@ -86,7 +86,7 @@ class TaskWorker:
                     began=started.run_start,
                 ),
             )
-            if ended.status == "cancelled":
+            if ended.status in {"cancelled", "interrupted"}:
                 raise asyncio.CancelledError
             outcome = next(iter(ended.sources), None)
             if outcome is None:

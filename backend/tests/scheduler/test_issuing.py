@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +16,7 @@ from backend.core.local_time import local_day
 from backend.core.parameters import Parameter
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import ISSUING, SchedulerConfig
-from backend.scheduler.issuing import issue_forecasts
+from backend.scheduler.issuing import Issuer, issue_forecasts
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import next_run_times
 from backend.storage.database import Database
@@ -24,7 +26,7 @@ from backend.storage.learning_days import Question
 from backend.storage.ledger import Ledger
 from backend.storage.store import Store
 from backend.tests.support.stores import open_database
-from backend.tests.support.waiting import HANG_SECONDS
+from backend.tests.support.waiting import HANG_SECONDS, until
 from backend.tests.support.worlds import PLANFAIT, HandClock
 
 EVENING = datetime(2026, 7, 15, 17, tzinfo=UTC)
@@ -66,19 +68,20 @@ class Process:
 def process(database: Database, owner: str, now: datetime = EVENING + timedelta(seconds=5)) -> Process:
     clock = HandClock(now)
     issuer = OneForecast(clock)
-    store = Store(database)
-    store.save_sites([PLANFAIT])
-    sources = Sources(forecasts=(), observations=(), channel_for=lambda *_: pytest.fail("no network"))
-    runner = Runner(
-        store=store,
+    Store(database).save_sites([PLANFAIT])
+    return Process(runner_of(database, owner, clock, issuer), issuer, clock)
+
+
+def runner_of(database: Database, owner: str, clock: HandClock, issuer: Issuer) -> Runner:
+    return Runner(
+        store=Store(database),
         ledger=Ledger(database, owner=owner),
-        sources=sources,
+        sources=Sources(forecasts=(), observations=(), channel_for=lambda *_: pytest.fail("no network")),
         config=SchedulerConfig.load(),
         sites=lambda: (PLANFAIT,),
         clock=clock,
         issuer=issuer,
     )
-    return Process(runner, issuer, clock)
 
 
 @pytest.fixture
@@ -140,6 +143,35 @@ async def test_after_a_pause_of_the_process_the_newest_decision_is_issued_late(d
     assert late == {EVENING: False, EVENING + timedelta(hours=17): True}
     missed = [run.slot for run in one.runner.ledger.runs(job=ISSUING) if run.status == "missed"]
     assert missed == [EVENING + timedelta(hours=12)]
+
+
+async def test_a_stop_ends_the_issuing_and_the_next_process_does_it(database: Database) -> None:
+    one = process(database, "one")
+    at_work, ended, left = threading.Event(), threading.Event(), threading.Event()
+
+    def endless(decision: datetime) -> Iterator[IssuedBatch]:
+        try:
+            while not left.is_set():
+                at_work.set()
+                yield IssuedBatch(question=Question("public", 3, Parameter.WIND_SPEED))
+        finally:
+            ended.set()
+
+    one = replace(one, runner=runner_of(database, "one", one.clock, SimpleNamespace(batches=endless)))
+    await one.runner.tick(ISSUING)
+    await until(at_work.is_set)
+    await one.runner.drain(0)
+    try:
+        await until(ended.is_set)  # the end of the process waits for this thread, whose next batch is refused
+    finally:
+        left.set()
+    [run] = one.runner.ledger.runs(job=ISSUING)
+    assert (run.status, record(database)) == ("interrupted", [])
+    two = process(database, "two", EVENING + timedelta(minutes=3))
+    await CatchUp(two.runner).once(ISSUING)
+    await two.runner.drain(HANG_SECONDS)
+    [run] = two.runner.ledger.runs(job=ISSUING)
+    assert (run.status, run.attempt, len(record(database))) == ("success", 2, 1)
 
 
 async def test_the_first_start_waits_for_the_next_decision(database: Database) -> None:
