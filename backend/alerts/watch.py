@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from backend.alerts.subjects import current_subjects
 from backend.alerts.targets import Target, deliver, targets_of
 from backend.alerts.texts import change_text, digest_text, store_back_text, store_text
-from backend.answers.readiness import is_blocking, reasons, take_snapshot
+from backend.answers.readiness import is_blocking, reasons, schedule_state, take_snapshot
 from backend.answers.service import ServiceParts
 from backend.core.daemon_thread import in_daemon_thread
 from backend.core.errors import ConfigError, MeteoScoreError, StoreUnavailableError
@@ -122,7 +122,9 @@ class AlertWatch:
         return undelivered
 
     def _evaluate(self, service: ServiceParts, alerts: AlertStore, *, in_service: bool) -> int:
-        self._has_turn = alerts.take_turn(TURN_SECONDS)
+        # A worker does not check the store, so that it leaves the turn to the process with the schedule.
+        leaves = service.config.meteo_score_role == "worker" and schedule_state(service) == "running"
+        self._has_turn = not leaves and alerts.take_turn(TURN_SECONDS)
         if not self._has_turn:
             return 0
         now = service.clock()

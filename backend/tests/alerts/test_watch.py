@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from backend.alerts.targets import Target
@@ -21,7 +22,9 @@ from backend.core.errors import ConfigError
 from backend.core.records import Failure
 from backend.main import Service
 from backend.scheduler.config import ISSUING, OBSERVATIONS, JobId, SchedulerConfig
+from backend.storage import schema as t
 from backend.storage.alerts import GIVEN_UP_AFTER, IN_DELIVERY, AlertStore, Message
+from backend.storage.instances import Instances
 from backend.storage.run_records import SourceRun
 from backend.storage.store_identity import note_backup
 from backend.tests.support.receiver import Receiver, receiving
@@ -342,6 +345,19 @@ def test_a_store_that_cannot_be_used_is_reported_once_and_its_return_too(
     for _ in range(2):
         service.alert_watch.round(parts, alerts, in_service=True)
     assert titles(receiver)[1:] == ["MétéoScore: the store answers again"]
+
+
+def test_a_worker_leaves_the_watch_to_the_process_with_the_schedule(make: Make, receiver: Receiver) -> None:
+    config = SchedulerConfig.load(meteo_score_role="worker")
+    worker = replace(make(), config=config)
+    run(worker, "failed")
+    Instances(worker.database, owner="another-host/boot/1/1").beat("scheduler")
+    look(worker, "worker")
+    assert titles(receiver) == []
+    with worker.database.write() as connection:
+        connection.execute(sa.update(t.instance).values(heartbeat_at=0))  # the other one is dead
+    look(worker, "worker")
+    assert len(titles(receiver)) == 1
 
 
 def test_of_several_processes_one_reports_the_store(make: Make, receiver: Receiver, tmp_path: Path) -> None:
