@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager, suppress
@@ -116,6 +117,8 @@ class Service:
     free_bytes: Callable[[Path], int | None]
     public_rules: PublicRules = field(default_factory=PublicRules)
     notices: list[str] = field(default_factory=list)  # lines at the top of each page
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the process is to end: score days that are not made yet stay due."""
 
     @classmethod
     def make(
@@ -165,14 +168,16 @@ class Service:
             channel_for=channel_for,
         )
         ledger = Ledger(database, lease=config.lease_seconds)
+        stopping = threading.Event()
 
         def after_run(now: datetime) -> None:
             if clock_watch.offset() is None:  # a clock that is ahead makes everything look old
                 archive.prune(now)
                 _prune_rejected(store, now)
             if config.meteo_score_role == "all":
-                update_scores(database, now)
-                prepare_pages(cast(ReadingParts, reading))
+                update_scores(database, now, stopped=stopping.is_set)
+                if not stopping.is_set():
+                    prepare_pages(cast(ReadingParts, reading))
             else:
                 _queue_scores(database, now)
 
@@ -228,6 +233,7 @@ class Service:
             site_list=site_list,
             clock_watch=clock_watch,
             free_bytes=free_bytes,
+            stopping=stopping,
         )
 
     def sites(self) -> tuple[Site, ...]:
@@ -290,11 +296,20 @@ def _queue_scores(database: Database, now: datetime) -> None:
         log.warning("scores not queued yet", reason=str(error))
 
 
-def update_scores(database: Database, now: datetime, sites: Container[int] | None = None) -> None:
-    """Update the score days that a run changed. Days stay due if the store fails; the run does not fail."""
+def update_scores(
+    database: Database,
+    now: datetime,
+    sites: Container[int] | None = None,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Update the score days that a run changed. Days stay due if the store fails; the run does not fail.
+
+    The rest stays due once `stopped` returns True: the end of the process waits for the thread that is here.
+    """
     began = time.monotonic()
     try:
-        report = update(database, now, sites=sites)
+        report = update(database, now, sites=sites, stopped=stopped)
     except StoreUnavailableError as error:
         log.warning("scores not updated yet", reason=str(error))
         return
@@ -334,6 +349,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.stopping.clear()
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # modules and routes are never garbage: to examine them delays every answer
         heartbeat = Heartbeat(
@@ -342,17 +358,16 @@ def create_app(
             is_well=lambda: is_alive() or not service.config.ticks or not start.done(),
         )
         start = asyncio.create_task(_bring_up(service, heartbeat, catch_up, before_schedule))
-        watch = asyncio.create_task(_watch_store(service, start), name="watch the store")
-        months = asyncio.create_task(_look_for_months(service, start), name="look for closed months")
+        duties = look_after(service, start)
         parts = cast(ServiceParts, service)  # a frozen class does not match a protocol of variables
         alerts = asyncio.create_task(service.alert_watch.forever(parts), name="alerts")
         try:
             yield
         finally:
-            start.cancel()
-            watch.cancel()
-            months.cancel()
-            await asyncio.wait([start, watch, months])
+            service.stopping.set()
+            for task in (start, *duties):
+                task.cancel()
+            await asyncio.wait([start, *duties])
             await stop_scheduler()
             await service.runner.drain(service.config.shutdown_grace_seconds)
             alerts.cancel()
@@ -420,18 +435,31 @@ def _check_prefix(root: str) -> None:
                 raise ConfigError(f"ROOT_PATH={root!r}: must not begin with /{first}, which has pages")
 
 
-async def _watch_store(service: Service, start: asyncio.Task[None]) -> None:
-    """Check the store once it is open, and regularly after that."""
-    await asyncio.wait([start])
-    await watch_store(service.database)
+def look_after(service: Service, opened: asyncio.Task[None]) -> list[asyncio.Task[None]]:
+    """Start what a process does for the store beside its work, once it is open: workers leave it to others.
+
+    Of a service of several processes, the one with the schedule looks for closed months.
+    """
+    role, folder = service.config.meteo_score_role, service.settings.months_dir
+
+    async def watch() -> None:
+        await asyncio.wait([opened])
+        await watch_store(service.database)
+
+    async def months(folder: Path) -> None:
+        await asyncio.wait([opened])
+        await _look_for_months(service, folder)
+
+    duties = []
+    if role != "worker":
+        duties.append(asyncio.create_task(watch(), name="watch the store"))
+    if role in {"all", "scheduler"} and folder is not None:
+        duties.append(asyncio.create_task(months(folder), name="look for closed months"))
+    return duties
 
 
-async def _look_for_months(service: Service, start: asyncio.Task[None]) -> None:
+async def _look_for_months(service: Service, folder: Path) -> None:
     """Once a day, export closed months and remove raw values that are old enough: one process on a store."""
-    folder = service.settings.months_dir
-    if folder is None or service.config.meteo_score_role == "api":
-        return
-    await asyncio.wait([start])
 
     def look() -> None:
         # Imported here: services without MONTHS_DIR need no Polars.

@@ -15,7 +15,7 @@ from backend.answers.service import ServiceParts
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.cli.context import opened
 from backend.core.logs import configure_logging
-from backend.main import Service, create_app, update_scores
+from backend.main import Service, create_app, look_after, update_scores
 from backend.scheduler.heartbeat import Heartbeat
 from backend.scheduler.roles import share_work, tick, work
 from backend.scheduler.scheduler import is_alive
@@ -59,12 +59,18 @@ def serve(
 async def _serve_without_http(service: Service) -> None:
     """Do the work of the role `scheduler` or `worker` until SIGTERM or SIGINT. Raises ConfigError."""
     stop = asyncio.Event()
+
+    def end() -> None:
+        service.stopping.set()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     service.check()
     keeper = share_work(service.runner)
     alerts = asyncio.create_task(service.alert_watch.forever(cast(ServiceParts, service)), name="alerts")
     opening = asyncio.create_task(service.open_store())
+    duties = look_after(service, opening)
     stopped = asyncio.create_task(stop.wait())
     heartbeat = Heartbeat(
         service.database,
@@ -81,12 +87,13 @@ async def _serve_without_http(service: Service) -> None:
             else:
 
                 def make_scores(sites: Container[int]) -> None:
-                    update_scores(service.database, service.clock(), sites)
+                    update_scores(service.database, service.clock(), sites, stopped=service.stopping.is_set)
 
                 await work(service.runner, keeper, stop, make_scores)
     finally:
-        for task in (opening, alerts, stopped):
+        tasks = (opening, alerts, stopped, *duties)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(opening, alerts, stopped, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await heartbeat.stop()
         await service.close()

@@ -8,7 +8,7 @@ its month differ from the copy: no reader can compare a figure before and after 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime
 
 import numpy as np
@@ -41,10 +41,12 @@ def publish(
     touched: Mapping[int, Iterable[int]] | None = None,
     *,
     sites: Container[int] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
     """Publish closed months that are not published, and those `touched` by site id; return how many changed.
 
-    `sites` limits it to these ids. Blocks. Raises StoreUnavailableError.
+    `sites` limits it to these ids. Once `stopped` returns True, only what was touched is published: no later
+    call would find it. Blocks. Raises StoreUnavailableError.
     """
     newest = newest_closed_month(local_day(now))
     with database.read() as connection:
@@ -61,6 +63,8 @@ def publish(
     changed = 0
     for site_id, months in awaited.items():
         for month in sorted(month for month in months if month <= newest):
+            if stopped() and month not in (touched or {}).get(site_id, ()):
+                continue
             # A transaction for each month: no other writer waits longer than one month takes.
             with database.write() as connection:
                 published_months.lock_site(connection, site_id)

@@ -85,10 +85,12 @@ def update(
     on_site: Callable[[int], None] | None = None,
     *,
     sites: Container[int] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Make every due day up to today's, and publish closed months; `on_site` is called with each site's id.
 
-    `sites` limits it to these ids. Blocks. Raises StoreUnavailableError.
+    `sites` limits it to these ids. Once `stopped` returns True, the rest is left to the next call. Blocks.
+    Raises StoreUnavailableError.
     """
     today, report = local_day(now), Report()
     with database.read() as connection:
@@ -98,11 +100,13 @@ def update(
             if sites is None or site_id in sites
         }
     for site_ids in _together(due):
+        if stopped():
+            break
         update_sites(database, site_ids, today, report)
         if on_site is not None:
             for site_id in site_ids:
                 on_site(site_id)
-    publish(database, now, report.months, sites=sites)
+    publish(database, now, report.months, sites=sites, stopped=stopped)
     return report
 
 

@@ -25,7 +25,7 @@ from backend.scoring.sample.load import Samples
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
 from backend.scoring.words.caveats import notes
-from backend.storage import days, due, quality_state
+from backend.storage import days, due, published_months, quality_state
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
@@ -683,6 +683,21 @@ def test_an_update_makes_every_site_that_something_came_for_and_no_other(store: 
         make_due(store.database, [site_id])
         update(store.database, LONG_AFTER)
     assert derived(store.database) == kept
+
+
+def test_an_update_that_is_stopped_leaves_the_rest_to_the_next(store: Store) -> None:
+    store.save_sites([SITE, replace(SITE, id="other")])
+    for site in (SITE.id, "other"):
+        values = {utc(1, 10) + timedelta(days=day): day for day in range(CHUNK_DAYS)}
+        add(store, [a_run(utc(1), values, site=site)])
+    done: list[int] = []
+    first = update(store.database, LONG_AFTER, done.append, stopped=lambda: bool(done))
+    assert first.days == {done[0]: CHUNK_DAYS}
+    with store.database.read() as connection:
+        # Its months are published: no later update would know that they changed.
+        assert published_months.public_months(connection, done[0])
+    second = update(store.database, LONG_AFTER, stopped=lambda: False)
+    assert second.days == {3 - done[0]: CHUNK_DAYS}
 
 
 def test_days_to_come_wait_until_they_are_today(store: Store) -> None:

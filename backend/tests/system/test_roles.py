@@ -6,8 +6,11 @@ import signal
 from contextlib import ExitStack
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from backend.scheduler.config import JOBS, OBSERVATIONS
-from backend.tests.support.commands import METEO_SCORE, Running, StandIns, ended, running
+from backend.storage import schema as t
+from backend.tests.support.commands import METEO_SCORE, Running, StandIns, ended, running, store_of
 from backend.tests.support.serving import (
     TOKEN,
     client_of,
@@ -28,7 +31,9 @@ def test_workers_store_what_one_process_would_also_if_one_of_them_is_killed(
     for folder in (alone, together):
         folder.mkdir()
     options = {"admin_token": TOKEN, "log_format": "json", "lease_seconds": 15}
-    environment = upstreams.environment(together, database_url=bare_postgres_url, **options)
+    environment = upstreams.environment(
+        together, database_url=bare_postgres_url, months_dir=tmp_path / "months", **options
+    )
     with ExitStack() as processes:
 
         def started(role: str, name: str, *arguments: str) -> Running:
@@ -67,6 +72,8 @@ def test_workers_store_what_one_process_would_also_if_one_of_them_is_killed(
         assert {process.terminate() for process in (schedule, other)} == {0}
         assert not other.has_logged(level="error")
 
+    with store_of(environment).read() as connection:
+        assert connection.scalar(sa.select(t.retention.c.looked_at)), "closed months were looked for"
     runs = runs_of(environment)
     assert [(run.job, run.status, run.attempt) for run in runs[:2]] == [(job, "success", 1) for job in JOBS]
     assert runs[2].trigger == "api"
