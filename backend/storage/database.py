@@ -228,6 +228,9 @@ class Database:
             raise StoreUnavailableError(
                 f"the store cannot be copied to {draft} before its upgrade: {error.strerror}"
             ) from error
+        finally:
+            if draft.is_file():  # a part of a copy: it must not fill the disk of a store that goes on
+                draft.unlink()
         log.warning("store copied before its upgrade", copy=str(copy), version=before)
         self.copied_to = copy
 

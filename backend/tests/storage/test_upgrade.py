@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -95,6 +96,20 @@ def test_a_store_without_room_for_its_copy_is_not_upgraded(tmp_path: Path) -> No
     draft.mkdir()  # stands for any reason that no copy can be written
     with pytest.raises(StoreUnavailableError, match="cannot be copied"):
         Database(sqlite_url(tmp_path)).migrate()
+    assert tables_of(path) == before
+
+
+def test_a_copy_that_found_no_room_is_removed(tmp_path: Path) -> None:
+    path = unpacked("0.1.0", tmp_path)
+    before = tables_of(path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size // 2, limits[1]))
+    try:
+        with pytest.raises(StoreUnavailableError, match="cannot be copied"):
+            Database(sqlite_url(tmp_path)).migrate()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [each.name for each in tmp_path.iterdir() if "before" in each.name] == []
     assert tables_of(path) == before
 
 
