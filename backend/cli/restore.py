@@ -36,16 +36,21 @@ def restore(
     with closing(Database(settings.database_url, make=None)) as target:
         restored = restore_backup(file, target, settings.data_dir)
         folder = target.path.parent if target.path is not None else settings.data_dir
-    written = {}
+    written: dict[str, Path] = {}
+    not_in_place = None
     for name, content in restored.texts.items():
         place = folder / f"restored-{name}"
         if name == SITES and settings.sites_from == "file":
-            if not settings.sites_file.exists():
-                place = settings.sites_file
-            elif settings.sites_file.read_bytes() == content:
-                continue
-        with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as text:  # noqa: PTH123
-            text.write(content)
+            try:
+                if not settings.sites_file.exists():
+                    _write(settings.sites_file, content)
+                    written[name] = settings.sites_file
+                    continue
+                if settings.sites_file.read_bytes() == content:
+                    continue
+            except OSError as error:
+                not_in_place = f"{settings.sites_file}: {error.strerror}"
+        _write(place, content)
         written[name] = place
     manifest = restored.manifest
     if as_json:
@@ -65,7 +70,9 @@ def restore(
             f"Restored: {target.name}, {sum(manifest.rows.values())} rows as of"
             f" {manifest.made_at:%Y-%m-%d %H:%M} UTC"
         )
-        if SITES in written and written[SITES] != settings.sites_file:
+        if not_in_place is not None:
+            print_text(f"Copy the sites of the backup into place ({not_in_place}): {written[SITES]}")
+        elif SITES in written and written[SITES] != settings.sites_file:
             print_text(f"The sites of the backup differ from {settings.sites_file}: {written[SITES]}")
         if SETTINGS in written:
             print_text(f"The settings of the backup, without secrets: {written[SETTINGS]}")
@@ -74,3 +81,9 @@ def restore(
         print_text(f"The record of issued forecasts is not whole, as in the backup: {fault}", err=True)
     if restored.record_faults:
         raise typer.Exit(1)
+
+
+def _write(place: Path, content: bytes) -> None:
+    """Write a file that only its owner can read."""
+    with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as text:  # noqa: PTH123
+        text.write(content)

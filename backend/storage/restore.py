@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backend.core.errors import ConfigError, StoreDamagedError
+from backend.core.private_files import sync
 from backend.storage.backup import open_copy, settle, tables_of, work_folder
 from backend.storage.backup_file import STORE, BackupError, Manifest, read_backup, read_manifest
 from backend.storage.database import Database, revisions
@@ -58,7 +59,9 @@ def restore_backup(path: Path, target: Database, scratch: Path) -> Restored:
                 copy_store(source, target, lambda _table, _rows: None)
         else:
             _require_empty(target)
+            sync(draft)  # its upgrade was written without waiting for the disk
             draft.replace(target.path)
+            sync(target.path.parent)
     return Restored(manifest, texts, faults)
 
 

@@ -135,6 +135,17 @@ def test_sites_and_settings_are_in_it_and_no_secret(filled: str, tmp_path: Path)
     assert (other / "restored-sites.toml").read_text() == SITE
 
 
+def test_sites_that_cannot_be_put_in_place_lie_beside_the_restored_store(
+    backup: Path, tmp_path: Path
+) -> None:
+    sites = tmp_path / "not-there" / "sites.toml"
+    output = restored(backup, sqlite_url(tmp_path / "new"), SITES_FILE=str(sites))
+    beside = tmp_path / "new" / "restored-sites.toml"
+    assert f"Copy the sites of the backup into place ({sites}: No such file or directory): {beside}" in output
+    assert beside.stat().st_size
+    assert not open_to_others(beside)
+
+
 # --- Several backups --------------------------------------------------------------------------------
 
 
