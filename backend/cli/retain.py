@@ -22,11 +22,11 @@ def retain(
 ) -> None:
     """Remove raw values that are older than RETENTION_* allows; the service does so daily.
 
-    Only whole months that are in verified files of MONTHS_DIR are removed. Score days and issued forecasts
-    stay.
+    Closed months are exported first. Only whole months that are in verified files of MONTHS_DIR are removed.
+    Score days and issued forecasts stay.
     """
     from backend.files.dictionary import source_origins
-    from backend.files.month_removal import Rules, due_rows, remove_old
+    from backend.files.month_removal import Rules, due_rows, work_of_a_day
 
     used = opened(context)
     service = used.migrated()
@@ -52,7 +52,7 @@ def retain(
         if not typer.confirm(question):
             raise typer.Exit(1)
     if not dry_run:
-        months = list(remove_old(service.database, rules, now))
+        months, problem = work_of_a_day(service.database, rules, now), None
     if as_json:
         listed = [{"kind": month.kind, "month": month.month, "rows": month.rows} for month in months]
         print_json({"folder": str(folder), "dryRun": dry_run, "problem": problem, "months": listed})

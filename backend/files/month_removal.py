@@ -156,25 +156,35 @@ def _remove(database: Database, kind: Kind, month: UtcMonth, owner: int, files: 
 
 
 def look(database: Database, rules: Rules, now: datetime) -> None:
-    """Do the work of a day, if no process on this store did it: export closed months, and remove old values.
-
-    What went wrong is in the log and in the store, for the operator.
-    """
+    """Do the work of a day, if no process on this store did it; what went wrong is in the log."""
     with database.write() as connection:
         if not take_turn(connection, now):
             return
-    problem = None
+    try:
+        work_of_a_day(database, rules, now)
+    except MeteoScoreError as error:
+        log.warning("old raw values stay in the store", reason=str(error))
+
+
+def work_of_a_day(database: Database, rules: Rules, now: datetime) -> list[Removed]:
+    """Export closed months and remove old values; return what was removed.
+
+    Why that failed, or that it did not, is recorded in the store for the operator. Raises as `remove_old`.
+    """
     try:
         made = export_months(database, rules.folder, rules.terms, now, rules.closed, later_values=False)
         for manifest in made:
             log.info("month exported", kind=manifest.kind, month=manifest.month, rows=manifest.rows)
-        for _ in remove_old(database, rules, now):
-            pass
+        removed = list(remove_old(database, rules, now))
     except (MeteoScoreError, OSError, pl.exceptions.PolarsError) as error:
-        problem = str(error)
-        log.warning("old raw values stay in the store", reason=problem)
+        with database.write() as connection:
+            note_problem(connection, str(error), now)
+        if isinstance(error, MeteoScoreError):
+            raise
+        raise MonthFileError(f"{rules.folder}: {error}") from error
     with database.write() as connection:
-        note_problem(connection, problem, now)
+        note_problem(connection, None, now)
+    return removed
 
 
 def due_rows(database: Database, rules: Rules, now: datetime) -> Iterator[Removed]:

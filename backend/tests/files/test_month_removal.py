@@ -40,7 +40,16 @@ from backend.storage.store import Store
 from backend.tests.files.test_months import stored
 from backend.tests.support.commands import typed
 from backend.tests.support.lived_world import END, SITES, lived
-from backend.tests.support.stores import NOW, forecast, forecasts, observations, open_store, reading, rows
+from backend.tests.support.stores import (
+    NOW,
+    forecast,
+    forecasts,
+    observations,
+    open_store,
+    reading,
+    rows,
+    sqlite_url,
+)
 
 LATER = END + timedelta(days=40)
 DERIVED = (t.forecast_day, t.observed_day, t.doubted, t.quality_limit, t.sensor_day, t.station_flag)
@@ -277,6 +286,24 @@ def test_the_command_shows_asks_and_removes(lived_store: Path, tmp_path: Path) -
     assert "stay as they are: their raw values were exported" in rebuilt.output
     missing = typed("data retain --yes", {"DATABASE_URL": environment["DATABASE_URL"]})
     assert (missing.exit_code, "MONTHS_DIR: is not set" in missing.output) == (2, True)
+
+
+def test_the_command_does_the_work_of_the_day_and_records_how_it_went(tmp_path: Path) -> None:
+    store = open_store(sqlite_url(tmp_path))
+    store.add_observations(observations(reading(9)))
+    environment = {"DATABASE_URL": sqlite_url(tmp_path), "MONTHS_DIR": str(tmp_path / "months")}
+
+    def problem() -> str | None:
+        with store.database.read() as connection:
+            return retention(connection).problem
+
+    (tmp_path / "months").touch()  # stands for a folder that cannot be written
+    assert typed("data retain --yes", environment).exit_code != 0
+    assert problem() is not None
+    (tmp_path / "months").unlink()
+    assert json.loads(typed("data retain --yes --json", environment).stdout)["problem"] is None
+    assert problem() is None
+    assert list((tmp_path / "months").glob("kind=observation/month=2026-07/part-0001.parquet"))
 
 
 def test_a_gap_is_not_reported_where_values_were_removed(small: Store, tmp_path: Path) -> None:
