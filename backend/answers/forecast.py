@@ -30,8 +30,8 @@ from backend.answers.issued_history import (
     day_chance,
     in_units,
     newest_issued,
-    present_history,
 )
+from backend.answers.kept_histories import PastDays, present_histories
 from backend.answers.learning_start import learning_restart
 from backend.answers.service import ReadingParts
 from backend.answers.shown_station import shown_station
@@ -42,7 +42,7 @@ from backend.core.issued import LEVELS, Audience, GateState, IssuedForecast
 from backend.core.local_time import date_of, day_number, local_day, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site, Station, network_of
-from backend.forecast.cells import from_cells
+from backend.forecast.cells import Floats, from_cells
 from backend.forecast.directions import LEAST_SPEED
 from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS
 from backend.scoring.grid import SCALE, clock_hours
@@ -78,14 +78,8 @@ def forecast_answer(
         first = next(iter(rows.values()))
         shown_view = next(each for each in DECISION_VIEWS if each.number == first.view)
         station = first.hours.station
-        history = (
-            None
-            if station is None
-            else present_history(
-                service, site, station, shown_view, first.audience,
-                local_day(first.decision_time) - 1, withheld,
-            )
-        )  # fmt: skip
+        past = PastDays.of(site, first)
+        history = present_histories(service.database, [past] if past else [], withheld).get(site.id)
         found = {parameter: _of_row(row, history, limits) for parameter, row in rows.items()}
         chance_of_the_day = day_chance(
             rows, {} if history is None else {each: history.errors(each) for each in WINDS}, limits
@@ -222,20 +216,19 @@ def _hours_of_row(
             columns = columns_of(issued.times, row.day)
             chances, days = (from_cells(of, clock)[columns] for of in cells)
     hours = []
-    for index, time in enumerate(issued.times):
-        known = round(days[index]) if not np.isnan(days[index]) and not np.isnan(chances[index]) else None
+    columns_of_hours = (issued.times, *map(_listed, (value, best, chances, days, *quantiles)))
+    for time, shown, of_best, chance, number, *levels in zip(*columns_of_hours, strict=True):
+        known = None if number is None or chance is None else round(number)
+        moment = from_epoch(time)
         hours.append(
             ForecastHour(
-                hour=from_epoch(time).astimezone(PARIS).hour,
-                valid_time=from_epoch(time),
-                value=_finite(value[index]),
-                **{
-                    f"p{level}": _finite(of_level[index])
-                    for level, of_level in zip(LEVELS, quantiles, strict=True)
-                },
-                best_model=_finite(best[index]),
-                chance=float(chances[index]) if known is not None and known >= GATED_DAYS else None,
-                days_above=None if known is None else round(float(chances[index]) * (known + 2) - 1),
+                hour=moment.astimezone(PARIS).hour,
+                valid_time=moment,
+                value=shown,
+                **{f"p{level}": of_level for level, of_level in zip(LEVELS, levels, strict=True)},
+                best_model=of_best,
+                chance=chance if known is not None and known >= GATED_DAYS else None,
+                days_above=None if known is None else round(chance * (known + 2) - 1),
                 chance_days=known,
             )
         )
@@ -311,6 +304,11 @@ def _of_trial(of: TrialForecast, day: date, announced: Sequence[AnnouncedModel])
 def _without_values(parameter: Parameter, state: ForecastState) -> ParameterForecast:
     words = NOT_ISSUED if state is ForecastState.NOT_ISSUED else trial_words(TrialState.NO_MODEL, 0)
     return ParameterForecast(parameter=parameter, state=state, reason=words)
+
+
+def _listed(values: Floats) -> list[float | None]:
+    """Return an array as a list, None where a value is missing: NumPy's own numbers are slow one by one."""
+    return [None if value != value else value for value in values.tolist()]
 
 
 def _finite(value: float) -> float | None:

@@ -24,7 +24,8 @@ from backend.answers.announced import (
 )
 from backend.answers.base import ApiModel
 from backend.answers.freshness import SourceFreshness, freshness
-from backend.answers.issued_history import DayChance, day_chances
+from backend.answers.issued_history import DayChance
+from backend.answers.kept_histories import day_chances, prepare_histories
 from backend.answers.service import ReadingParts, ServiceParts
 from backend.answers.site_records import judged_sites, renew_records
 from backend.answers.trust import Judgement, Trust, TrustedModel, trusted
@@ -141,9 +142,11 @@ def is_about_today(now: datetime) -> bool:
 
 
 def prepare_home(service: ReadingParts) -> int:
-    """Make the records of the next home page in advance; return their number."""
+    """Make the records and histories of the next home page in advance; return the number of records."""
     now = service.clock()
-    return renew_records(service, view_of(0 if is_about_today(now) else 1, now))
+    ahead = 0 if is_about_today(now) else 1
+    prepare_histories(service, date_of(local_day(now) + ahead))
+    return renew_records(service, view_of(ahead, now))
 
 
 @lru_cache(maxsize=4)

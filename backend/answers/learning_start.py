@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 
@@ -42,10 +43,10 @@ class LearningRestart(ApiModel):
     text: str
 
 
-def newest_move(connection: Connection, site: Site, station: str) -> Move | None:
-    """Return the newest move of a station of a site; None if it did not move."""
-    found = moves(connection, {site.id: (station,)})
-    return found[-1] if found else None
+def newest_moves(connection: Connection, stations: Mapping[str, str]) -> dict[str, Move]:
+    """Return the newest move of one station of each site, if it moved at all, by site id."""
+    found = moves(connection, {site: (station,) for site, station in stations.items()})
+    return {move.site: move for move in found}  # oldest first: the newest one stays
 
 
 def learning_restart(
@@ -58,7 +59,7 @@ def learning_restart(
     today = local_day(service.clock())
     question = Question(audience, view.number, Parameter.WIND_SPEED)
     with service.database.read() as connection:
-        move = newest_move(connection, site, station)
+        move = newest_moves(connection, {site.id: station}).get(site.id)
         of_site = extents(connection, question, [site.id]).get(site.id, {})
     moved = 0 if move is None else local_day(move.since)
     others = [(extent.last, code) for code, extent in of_site.items() if code != station]
@@ -93,5 +94,5 @@ def learning_restart(
 
 def first_learned(connection: Connection, site: Site, station: str, first: int) -> int:
     """Return the first local day from `first` on that was measured at the present place of a station."""
-    move = newest_move(connection, site, station)
+    move = newest_moves(connection, {site.id: station}).get(site.id)
     return first if move is None else max(first, local_day(move.since))

@@ -67,7 +67,7 @@ def verified_days(
     counted = {
         (row.parameter, row.day): (row, row.hours.station)
         for row in rows
-        if row.hours.station in site.stations and not row.is_late and is_public(row, withheld)
+        if row.hours.station in site.stations and not row.is_late and is_public(row.hours, withheld)
     }
     samples = {
         station: load(

@@ -76,6 +76,15 @@ _OBSERVED_DAYS = {
     ).where(table.c.site_id == _SITE, table.c.day.between(_FIRST, _LAST))
     for public, table in ((False, t.observed_day), (True, t.public_observed_day))
 }
+_MEASURED_HOURS = (
+    sa.select(t.observed_day.c.day, t.observed_day.c.hourly)
+    .join_from(t.observed_day, t.station, t.station.c.id == t.observed_day.c.station_id)
+    .where(
+        t.observed_day.c.site_id == _SITE,
+        t.observed_day.c.day.between(_FIRST, _LAST),
+        t.station.c.code == sa.bindparam("station"),
+    )
+)
 _STAMP = sa.select(t.site.c.days_stamp).where(t.site.c.id == _SITE)
 _FORECAST_DAYS_REPLACED = sa.delete(t.forecast_day).where(
     t.forecast_day.c.site_id == _SITE,
@@ -253,6 +262,15 @@ def observed_columns(
         of_hours,
         counts.reshape(-1, len(Parameter), MOST_REASONS),
     )
+
+
+def measured_hours(connection: sa.Connection, site_id: int, station: str, first: int, last: int) -> Ints:
+    """Return what a station measured from day `first` to `last`, (4, days, 25), by parameter."""
+    given = {"site": site_id, "station": station, "first": first, "last": last}
+    days, hourly = tuple(zip(*fetched(connection, _MEASURED_HOURS, given), strict=True)) or ((), ())
+    found = np.full((last - first + 1, len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
+    found[np.array(days, np.int64) - first] = _hours_of_days(b"".join(hourly))
+    return found.swapaxes(0, 1)
 
 
 def _day_columns(

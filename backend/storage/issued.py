@@ -31,11 +31,11 @@ _STORED_DECISIONS = sa.select(*(t.issued_forecast.c[name] for name in _DECISION)
     ),
     t.issued_forecast.c.withdraws.is_(None),
 )
-_WITHDRAWAL = t.issued_forecast.alias("withdrawal").c
-_NOT_WITHDRAWN = (
+WITHDRAWAL = t.issued_forecast.alias("withdrawal").c
+NOT_WITHDRAWN = (
     t.issued_forecast.c.withdraws.is_(None),
     ~sa.exists().where(
-        _WITHDRAWAL.site == t.issued_forecast.c.site, _WITHDRAWAL.withdraws == t.issued_forecast.c.number
+        WITHDRAWAL.site == t.issued_forecast.c.site, WITHDRAWAL.withdraws == t.issued_forecast.c.number
     ),
 )
 
@@ -90,7 +90,7 @@ def append_issued(connection: sa.Connection, forecasts: Iterable[IssuedForecast]
 def withdraw_issued(connection: sa.Connection, site: str, number: int, now: datetime, reason: str) -> None:
     """Append a row that hides row `number` of a site. Raises NotFoundError."""
     column = t.issued_forecast.c
-    found = _read(connection, column.site == site, column.number == number, *_NOT_WITHDRAWN)
+    found = _read(connection, column.site == site, column.number == number, *NOT_WITHDRAWN)
     if not found:
         raise NotFoundError(f"{site} has no issued forecast of number {number}, or it is withdrawn")
     [old] = found
@@ -123,7 +123,7 @@ def issued_forecasts(
         *(() if view is None else (column.view == view,)),
         *(() if parameter is None else (column.parameter == parameter.value,)),
         column.day.between(first, last),
-        *_NOT_WITHDRAWN,
+        *NOT_WITHDRAWN,
     )
 
 
@@ -147,7 +147,7 @@ def scored_forecasts(connection: sa.Connection, site_id: int, first: int, last: 
         column.day.between(first, last),
         column.decision_time >= (since or 0),
         *([] if until is None else [column.decision_time < until]),
-        *_NOT_WITHDRAWN,
+        *NOT_WITHDRAWN,
     )
     in_time = {(row.view, row.day, row.parameter): row for row in found if not row.is_late}
     return list(in_time.values())

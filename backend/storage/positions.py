@@ -328,16 +328,18 @@ def whereabouts(connection: sa.Connection, site: str, station_ids: Collection[in
     return result
 
 
+_MOVED = (
+    sa.select(t.station.c.code, t.station.c.id)
+    .join(t.station_stay, t.station_stay.c.station_id == t.station.c.id)
+    .where(t.station_stay.c.number > 0)
+    .distinct()
+)
+
+
 def moves(connection: sa.Connection, sites: Mapping[str, Sequence[str]]) -> list[Move]:
     """Return the moves of the stations of sites (name, station codes), oldest first."""
     codes = {code for stations in sites.values() for code in stations}
-    moved = (
-        sa.select(t.station.c.code, t.station.c.id)
-        .join(t.station_stay, t.station_stay.c.station_id == t.station.c.id)
-        .where(t.station_stay.c.number > 0)
-        .distinct()
-    )
-    ids = {row.code: row.id for row in connection.execute(moved) if row.code in codes}
+    ids = {row.code: row.id for row in connection.execute(_MOVED) if row.code in codes}
     of_station = stays_of(connection, ids.values())
     site_moves = []
     for site, stations in sites.items():
