@@ -29,6 +29,7 @@ from backend.storage.run_records import SourceRun
 from backend.storage.store_identity import note_backup
 from backend.tests.support.receiver import Receiver, receiving
 from backend.tests.support.served import NOW, SITES, fill, make_service, served
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import until
 from backend.tests.support.worlds import HandClock
 
@@ -63,7 +64,7 @@ def make(tmp_path: Path, receiver: Receiver) -> Iterator[Make]:
         } | settings
         service = make_service(tmp_path, clock=clock, **settings)
         service = replace(service, free_bytes=lambda _: 10**12)
-        service.database.migrate()
+        make_tables(service.database)
         service.database.note_check()
         services.append(service)
         return service

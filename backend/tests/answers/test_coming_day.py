@@ -20,6 +20,7 @@ from backend.main import Service
 from backend.scoring.views import EVENING_BEFORE, MORNING, TWO_EVENINGS_BEFORE
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
 from backend.tests.support.served import NOW, make_service
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 AROME, PARAPENTE, FFVL, ROMMA = "arome_0025", "meteo_parapente", "ffvl:901", "romma:902"
@@ -64,7 +65,7 @@ def service_with(
 ) -> Service:
     """Return a service with DAYS past days in the three views, and with a run for the days to come."""
     service = make_service(folder) if sites is None else make_service(folder, sites=sites)
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     keep(
         service.database,

@@ -17,6 +17,7 @@ from backend.core.records import Observation, ObservationBatch
 from backend.main import Service
 from backend.tests.support.score_store import SPEED, Grid, constant, keep
 from backend.tests.support.served import NOW, make_service, store_observations
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 CLOCK = 14
@@ -28,7 +29,7 @@ def service_with(
 ) -> Service:
     """Return a service with a reading of 21 km/h; `today` is what the beacon read hour by hour."""
     service = make_service(folder, clock=HandClock(NOW + timedelta(minutes=minutes_later)))
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     store_observations(service)
     keep(

@@ -19,6 +19,7 @@ from backend.core.records import Station
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
 from backend.scoring.public.windows import Window
 from backend.tests.support.served import NOW, make_service
+from backend.tests.support.stores import make_tables
 
 TODAY = NOW.date()
 
@@ -26,7 +27,7 @@ TODAY = NOW.date()
 def service_of(folder: Path) -> ServiceParts:
     """Return a service with an empty store and three sites."""
     service = make_service(folder)
-    service.database.migrate()
+    make_tables(service.database)
     return cast(ServiceParts, service)
 
 

@@ -23,6 +23,7 @@ from backend.answers.yesterday import (
 from backend.scoring.grid import Season
 from backend.tests.support.score_store import GUST, SPEED, Grid, constant, keep
 from backend.tests.support.served import NOW, make_service
+from backend.tests.support.stores import make_tables
 
 AROME, PARAPENTE, FFVL, ROMMA = "arome_0025", "meteo_parapente", "ffvl:901", "romma:902"
 TODAY = NOW.date()
@@ -53,7 +54,7 @@ def answer_for(
     site: int = 0,
 ) -> YesterdayAnswer:
     service = make_service(folder)
-    service.database.migrate()
+    make_tables(service.database)
     chosen = service.sites()[site]
     keep(
         service.database,
@@ -191,7 +192,7 @@ def test_a_site_is_shown_at_its_first_public_station(tmp_path: Path) -> None:
         sites='[[sites]]\nid = "grand-pre"\nname = "Grand Pré"\nlatitude = 45.9\nlongitude = 6.7\n'
         'elevation = 1400\norientation = ["S"]\nstations = ["romma:902", "ffvl:901"]\n',
     )
-    service.database.migrate()
+    make_tables(service.database)
     (site,) = service.sites()
     keep(
         service.database,

@@ -21,6 +21,7 @@ from backend.core.errors import ConfigError
 from backend.main import create_app
 from backend.storage.database import Database
 from backend.tests.support.served import ADMIN, fill, make_service, served
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("within_a_minute")
@@ -55,7 +56,7 @@ async def test_a_client_with_too_many_requests_gets_429_with_the_time_to_wait(tm
 
 async def test_wrong_tokens_are_logged_and_limited_and_the_right_one_is_not(tmp_path: Path) -> None:
     service = make_service(tmp_path, rate_limit_per_minute=0)
-    service.database.migrate()
+    make_tables(service.database)
     async with served(service) as client:
         with capture_logs() as lines:
             found = await statuses(client, "/api/scheduler/jobs", 30, headers=WRONG)

@@ -15,6 +15,7 @@ from backend.core.parameters import Parameter
 from backend.core.records import IMPORTED, Observation, ObservationBatch, Station
 from backend.tests.support.operator import sign_in
 from backend.tests.support.served import ADMIN, NOW, TOKEN, fill, make_service, served, store_forecasts
+from backend.tests.support.stores import make_tables
 
 CSV = {"Accept": "text/csv"}
 WITHHELD_VALUES = (77.0, 88.0)  # what meteo_parapente and ROMMA start from in the filled store
@@ -66,7 +67,7 @@ async def test_a_site_is_listed_before_anything_was_collected_for_it(tmp_path: P
 
 async def test_sites_in_the_database_are_listed_from_there(tmp_path: Path) -> None:
     service = make_service(tmp_path, sites_from="database")
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(make_service(tmp_path).sites()[:1])
     async with served(service) as client:
         assert [site["id"] for site in (await get(client, "/api/sites"))["sites"]] == ["grand-pre"]

@@ -17,6 +17,7 @@ from backend.scheduler.config import ALL_JOBS, OBSERVATIONS
 from backend.storage.run_records import SourceRun
 from backend.storage.tokens import add_token
 from backend.tests.support.served import ADMIN, NOW, fill, lose_the_store, make_service, served
+from backend.tests.support.stores import make_tables
 
 RULES = Path(__file__).parents[3] / "deploy" / "prometheus" / "meteo-score.rules.yml"
 
@@ -42,7 +43,7 @@ def value(found: Samples, name: str, **labels: str) -> float:
 
 async def test_an_empty_store_has_every_series(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     found = await samples(service)
     for source in service.sources.of(OBSERVATIONS):
         if source.disabled is None:
@@ -100,7 +101,7 @@ async def test_without_the_store_the_service_is_not_ready_and_the_rest_is_absent
 
 async def test_a_token_is_needed_and_one_of_its_own_is_enough(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     by_right = {right: new_token() for right in Right}
     with service.database.write() as connection:
         for right, token in by_right.items():

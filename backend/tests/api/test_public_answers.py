@@ -22,6 +22,7 @@ from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEWS
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
 from backend.tests.support.served import ADMIN, NOW, make_service, served
+from backend.tests.support.stores import make_tables
 
 AROME, ICON, PARAPENTE = "arome_0025", "icon_d2", "meteo_parapente"
 FFVL, ROMMA = "ffvl:901", "romma:902"
@@ -38,7 +39,7 @@ def noise(seed: int, days: int, size: float = 1.0) -> Grid:
 def stored(folder: Path, first: date = APRIL, *, late: bool = False, parapente: str = PARAPENTE) -> Service:
     """Return a service with days up to today; with `late` one reading of ROMMA is missing."""
     service = make_service(folder)
-    service.database.migrate()
+    make_tables(service.database)
     write(service, first, late=late, parapente=parapente)
     publish(service.database, NOW)
     return service
@@ -216,7 +217,7 @@ async def test_a_model_of_unknown_terms_is_withheld_from_mixed_answers(tmp_path:
 async def test_a_month_with_fewer_than_20_days_of_pairs_is_left_out(tmp_path: Path) -> None:
     """Station and model have enough days each, but in May only 15 in common."""
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     days = (TODAY - APRIL).days + 1
     forecast, observed = constant(days, 22.0), constant(days, 20.0)
     forecast[30:38] = np.nan  # 1 to 8 May
@@ -355,7 +356,7 @@ async def test_the_reason_why_a_withheld_reading_is_flagged_is_not_published(
 ) -> None:
     """A wind flagged as stopped is 0: the reason, requested day by day, would reveal the reading."""
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     write(service, doubts={(SPEED, "stopped"): 2, (SPEED, "calm_among_wind"): 1})
     publish(service.database, NOW)
     async with served(service) as client:
@@ -417,7 +418,7 @@ async def test_the_cached_answer_depends_on_the_token_and_on_the_rules(tmp_path:
 
 async def test_a_month_is_published_by_the_next_collection_after_it_is_closed(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     write(service)
     publish(service.database, datetime(2026, 7, 3, 12, tzinfo=UTC))
     async with served(service) as client:

@@ -37,6 +37,7 @@ from backend.tests.support.served import (
     with_sources,
 )
 from backend.tests.support.serving import ENDED, TOKEN, client_of, ended_runs, serving
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import HANG_SECONDS, until, wait_for
 from backend.tests.support.worlds import (
     HandClock,
@@ -92,7 +93,7 @@ async def test_eleven_failed_runs_in_33_minutes_are_seen_from_the_third_on(tmp_p
         scheduler_enabled=False, scheduler_observation_cron="*/3 * * * *"
     )
     service = replace(make_service(tmp_path, clock=clock, sources="ffvl"), config=every_three_minutes)
-    service.database.migrate()
+    make_tables(service.database)
     run_of(service, "success", newest=NOW)
     seen = []
     async with served(service) as client:
@@ -113,7 +114,7 @@ async def test_eleven_failed_runs_in_33_minutes_are_seen_from_the_third_on(tmp_p
 
 async def test_runs_without_a_result_do_not_end_a_series_of_failures(tmp_path: Path) -> None:
     service = make_service(tmp_path, sources="ffvl")
-    service.database.migrate()
+    make_tables(service.database)
     run_of(service, "success", newest=NOW)
     for status in ("failed", "cancelled", "failed"):
         run_of(service, status)
@@ -129,7 +130,7 @@ async def test_a_source_that_never_answered_since_the_start_is_named_and_a_resta
     tmp_path: Path,
 ) -> None:
     service = make_service(tmp_path, sources="ffvl,romma,arome")
-    service.database.migrate()
+    make_tables(service.database)
     run_of(service, "success", source="romma", newest=NOW)
     run_of(service, "failed", source="ffvl")
     async with served(service) as client:

@@ -31,6 +31,7 @@ from backend.tests.support.served import (
     when_ready,
     with_sources,
 )
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import HANG_SECONDS, until
 from backend.tests.support.worlds import (
     HandClock,
@@ -67,7 +68,7 @@ PRIVATE = ("host-7", "4026531836", "b0071d", "/var/lib/meteo", "db.internal", "1
 
 async def test_host_process_paths_and_database_messages_are_for_the_operator(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     dead = Ledger(service.database, owner="host-7:4026531836/b0071d/4711/99", lease=0)
     dead.claim(OBSERVATIONS, "schedule", NOW, NOW.replace(minute=0))
     service.ledger.reap(OBSERVATIONS, NOW)
@@ -230,7 +231,7 @@ async def test_a_source_that_failed_without_a_failed_request_is_an_error_too(
     tmp_path: Path,
 ) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     claim = service.ledger.claim(OBSERVATIONS, "schedule", NOW, NOW)
     assert claim is not None
     outcome = SourceRun(source="ffvl", status="stale", reason="its newest data are 9.0 h old")
@@ -310,7 +311,7 @@ async def test_with_the_scheduler_running_a_job_has_a_next_time_until_it_is_paus
 
 async def test_pages_of_runs_hold_every_run_exactly_once_newest_first(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     slots = [NOW - timedelta(hours=hours) for hours in range(7)]
     service.ledger.note_missed(OBSERVATIONS, slots, "while the machine was off")
     seen: list[int] = []
@@ -459,7 +460,7 @@ async def test_a_pause_survives_a_restart_with_who_and_when(tmp_path: Path) -> N
 
 async def test_a_paused_job_can_still_be_run_by_hand(tmp_path: Path) -> None:
     service = with_sources(make_service(tmp_path), observations=[observation_source(brings_a_reading)])
-    service.database.migrate()
+    make_tables(service.database)
     service.ledger.pause(OBSERVATIONS, "test", NOW)
     async with served(service) as client:
         answer = await client.post(RUN_NOW, headers=ADMIN)
@@ -469,7 +470,7 @@ async def test_a_paused_job_can_still_be_run_by_hand(tmp_path: Path) -> None:
 
 async def test_a_run_of_another_process_is_busy_here_too(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     other = Ledger(service.database, owner="elsewhere/boot/1/1")
     claim = other.claim(OBSERVATIONS, "cli", NOW)
     assert claim is not None

@@ -20,6 +20,7 @@ from backend.scoring.intervals import wilson
 from backend.scoring.views import LEAD_VIEWS, MORNING, VIEWS
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
 from backend.tests.support.served import ADMIN, NOW, OPENED, make_service, served, store_forecasts
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 DAYS = 40
@@ -49,7 +50,7 @@ def stored(
     **options: Any,
 ) -> Service:
     service = make_service(folder, public_raw_sources=public_raw_sources)
-    service.database.migrate()
+    make_tables(service.database)
     observed = {FFVL: {SPEED: constant(DAYS, 20.0)}} if stations is None else stations
     keep(service.database, grand_pre(service), first, models=models, stations=observed, **options)
     return service
@@ -390,7 +391,7 @@ async def test_each_day_is_judged_by_the_station_that_was_the_reference_on_it(tm
     references = f'references = [{{station = "{FFVL}"}}, {{station = "{ROMMA}", since = {change}}}]'
     stations = f'stations = ["{FFVL}", "{ROMMA}"]'
     (tmp_path / "sites.toml").write_text(text.replace(stations, f"{stations}\n{references}"))
-    service.database.migrate()
+    make_tables(service.database)
     keep(
         service.database,
         grand_pre(service),
@@ -563,7 +564,7 @@ def lived(folder: Path, beside: float, *, minutes: int = 10) -> Service:
     The other five of the hour are `beside`. AROME forecasts 21.5 and 22.5 by turns, MeteoParapente 25.1.
     """
     service = make_service(folder, public_raw_sources=OPENED)
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     readings = []
     for day in range(DAYS):
@@ -1017,7 +1018,7 @@ async def test_a_take_off_that_faces_all_sides_asks_for_no_direction(tmp_path: P
     service = make_service(tmp_path, public_raw_sources=OPENED)
     text = (tmp_path / "sites.toml").read_text()
     (tmp_path / "sites.toml").write_text(text.replace('orientation = ["S", "SW"]\n', "", 1))
-    service.database.migrate()
+    make_tables(service.database)
     winds = {SPEED: constant(DAYS, 15.0), DIRECTION: constant(DAYS, 0.0)}
     half = {SPEED: winds[SPEED], DIRECTION: winds[DIRECTION].copy()}
     half[DIRECTION][:, ::2] = np.nan
@@ -1106,7 +1107,7 @@ async def test_days_of_23_and_25_hours_have_as_many_rows(tmp_path: Path) -> None
 
 
 def stored_in(service: Service) -> Service:
-    service.database.migrate()
+    make_tables(service.database)
     return service
 
 

@@ -15,6 +15,7 @@ from backend.main import Service
 from backend.storage.database import Database
 from backend.storage.tokens import add_token, revoke_token, tokens
 from backend.tests.support.served import NOW, fill, lose_the_store, make_service, served
+from backend.tests.support.stores import make_tables
 
 PAUSE = "/api/scheduler/jobs/collect_forecasts/pause"
 VALUES = "/api/forecasts"
@@ -23,7 +24,7 @@ VALUES = "/api/forecasts"
 @pytest.fixture
 def database(database_url: str) -> Database:
     database = Database(database_url)
-    database.migrate()
+    make_tables(database)
     return database
 
 

@@ -33,6 +33,7 @@ from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, View
 from backend.tests.support.score_store import SPEED, Grid, keep
 from backend.tests.support.served import make_service, served
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 FIRST, TODAY = date(2026, 4, 1), date(2026, 7, 15)
@@ -92,7 +93,7 @@ def make_world(seed: int = 15) -> World:
 
 def store(folder: Path, world: World, rules: PublicRules) -> Service:
     service = make_service(folder, clock=HandClock(NOW))
-    service.database.migrate()
+    make_tables(service.database)
     write(service, world)
     publish(service.database, NOW)
     return replace(service, public_rules=rules)

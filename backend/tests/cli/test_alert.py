@@ -25,6 +25,7 @@ from backend.tests.support.commands import (
     typed,
 )
 from backend.tests.support.receiver import Receiver, receiving
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import wait_for
 
 SECRETS = ("hook-of-the-club", "a-pass-word", "6f1e7a38-3d3c")
@@ -68,7 +69,7 @@ def test_cron_reports_after_a_collection_what_is_open_once(
     environment: Environment, receiver: Receiver
 ) -> None:
     database = store_of(environment)
-    database.migrate()
+    make_tables(database)
     ledger = Ledger(database)
     claim = ledger.claim(OBSERVATIONS, "cli", utc_now())
     assert claim is not None

@@ -30,6 +30,7 @@ from backend.storage.database import Database
 from backend.storage.store import Store
 from backend.tests.support.commands import Environment, StandIns, contents, store_of, typed
 from backend.tests.support.fakes import PAYLOADS, ScriptedFetch
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import ActingRoute, World, make_world, observation_source
 
 NOW = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
@@ -232,7 +233,7 @@ def test_the_store_returns_the_backfilled_days_only(database_url: str) -> None:
             ObservationBatch(source="pioupiou", route=route, rank=0, collected_at=NOW, records=records)
         )
 
-    database.migrate()
+    make_tables(database)
     noon = FIRST + timedelta(hours=12)
     keep("live", "pioupiou:611", noon + timedelta(days=1))
     keep("archive+backfill", "pioupiou:611", noon, noon + timedelta(hours=1), noon + timedelta(days=2))

@@ -42,7 +42,7 @@ from backend.tests.support.commands import (
     store_of,
     typed,
 )
-from backend.tests.support.stores import observations, reading
+from backend.tests.support.stores import make_tables, observations, reading
 from backend.tests.support.waiting import wait_for
 
 KEYS = {
@@ -78,7 +78,7 @@ def alone(tmp_path: Path) -> Environment:
 def database(alone: Environment) -> Iterator[Database]:
     """The store of `alone`, with its tables."""
     database = store_of(alone)
-    database.migrate()
+    make_tables(database)
     yield database
     database.close()
 
@@ -176,7 +176,7 @@ def test_while_a_job_runs_a_second_run_is_refused_with_the_id_of_the_first(
 ) -> None:
     typed("sites list", environment)
     database = store_of(environment)
-    database.migrate()
+    make_tables(database)
     claim = Ledger(database).claim(OBSERVATIONS, "schedule", utc_now())
     assert claim is not None
     for line in ("collect observations", "collect observations --json"):

@@ -14,6 +14,7 @@ from backend.cli.app import SUBCOMMANDS
 from backend.core.config import Settings
 from backend.storage.database import Database
 from backend.tests.support.commands import METEO_SCORE, SITE, outside
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import HANG_SECONDS
 
 INTERRUPTING = """
@@ -95,7 +96,7 @@ STORES = {"copy.sqlite3", "copy.sqlite3-wal", "copy.sqlite3-shm", "demo"}
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "store.sqlite3"
     database = Database(f"sqlite:///{path}", durable=False)
-    database.migrate()
+    make_tables(database)
     database.close()
     return path
 

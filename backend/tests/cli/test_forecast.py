@@ -17,7 +17,7 @@ from backend.tests.support.commands import typed
 from backend.tests.support.issued import an_issued_day
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, constant, keep
 from backend.tests.support.served import FOUR_SOURCES, SITES
-from backend.tests.support.stores import sqlite_url
+from backend.tests.support.stores import make_tables, sqlite_url
 
 DAYS = 40
 VALUES = np.array([*range(5, 25), *range(25, 20, -1)], float) - 6.5
@@ -32,7 +32,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     sites.write_text(SITES)
     site = load_sites(sites)[0]
     database = Database(sqlite_url(folder), durable=False)
-    database.migrate()
+    make_tables(database)
     today = datetime.now(UTC).astimezone(PARIS).date()
     observed = {SPEED: constant(DAYS, 20.0), GUST: constant(DAYS, 30.0)}
     keep(database, site, today - timedelta(days=DAYS), models={}, stations={"ffvl:901": observed})

@@ -16,7 +16,7 @@ from backend.storage.database import Database
 from backend.tests.support.commands import typed
 from backend.tests.support.score_store import SPEED, constant, keep
 from backend.tests.support.served import FOUR_SOURCES, SITES
-from backend.tests.support.stores import sqlite_url
+from backend.tests.support.stores import make_tables, sqlite_url
 
 DAYS = 40
 FIRST, LAST = date(2026, 6, 6), date(2026, 7, 15)
@@ -29,7 +29,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     sites = tmp_path / "sites.toml"
     sites.write_text(SITES)
     database = Database(sqlite_url(tmp_path), durable=False)
-    database.migrate()
+    make_tables(database)
     noise = np.random.default_rng(1).normal(0, 1, (2, DAYS, 25))
     observed = constant(DAYS, 20.0)
     for site, biases in zip(load_sites(sites), ((2, 5), (2, 2)), strict=False):

@@ -27,6 +27,7 @@ from backend.storage.station_flags import BY_OPERATOR, StationFlag
 from backend.storage.stays import Stay
 from backend.storage.store import Store
 from backend.tests.support.site_texts import HEADER, MOVED, ROW, SITE, entry
+from backend.tests.support.stores import make_tables
 
 STATIONS = (
     Station("ffvl:67", "Le Semnoz", 45.7972, 6.10478, 1704.0),
@@ -157,7 +158,7 @@ def on_store(services: Services) -> Type:
 
 def test_the_sites_of_a_database_can_be_added_moved_and_removed(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'test.sqlite3'}", durable=False)
-    database.migrate()
+    make_tables(database)
     store = Store(database)
     store.add_sites([SITE])
     on_database = terminal(Services(Settings(sites_from="database"), store))

@@ -16,6 +16,7 @@ from backend.storage.run_records import SourceRun
 from backend.tests.support.commands import SITE, Environment, outside, store_of, typed
 from backend.tests.support.receiver import receiving
 from backend.tests.support.serving import address, client_of, serving
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import wait_for
 
 
@@ -37,7 +38,7 @@ def environment(tmp_path: Path) -> Environment:
 @pytest.fixture
 def ledger(environment: Environment) -> Iterator[Ledger]:
     database = store_of(environment)
-    database.migrate()
+    make_tables(database)
     yield Ledger(database)
     database.close()
 

@@ -13,13 +13,13 @@ from backend.storage.database import Database
 from backend.storage.issued import append_issued, head
 from backend.tests.storage.test_issued import ISSUED, tamper
 from backend.tests.support.commands import typed
-from backend.tests.support.stores import sqlite_url
+from backend.tests.support.stores import make_tables, sqlite_url
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     database = Database(sqlite_url(tmp_path), durable=False)
-    database.migrate()
+    make_tables(database)
     rows = [ISSUED, replace(ISSUED, parameter=Parameter.WIND_GUST), replace(ISSUED, site="passy")]
     with database.write() as connection:
         append_issued(connection, rows)
@@ -54,6 +54,6 @@ def test_a_changed_row_is_named_with_its_site_and_exit_code_1(database: Database
 
 def test_a_store_without_a_record_is_no_fault(tmp_path: Path) -> None:
     database = Database(sqlite_url(tmp_path), durable=False)
-    database.migrate()
+    make_tables(database)
     code, text = checked(tmp_path)
     assert (code, text.strip()) == (0, "head: nothing was issued yet")

@@ -23,6 +23,7 @@ from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage.database import Database
 from backend.tests.support.score_store import Grid, keep
+from backend.tests.support.stores import make_tables
 
 DAYS = 30
 SEED = 1
@@ -73,7 +74,7 @@ def verdict(database: Database, name: str, quantity: Quantity, days: int = DAYS)
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     database = Database(f"sqlite:///{tmp_path_factory.mktemp('verdicts')}/s")
-    database.migrate()
+    make_tables(database)
     for name in SHOWN:
         keep_days(database, name)
     return database

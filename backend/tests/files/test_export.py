@@ -54,6 +54,7 @@ from backend.tests.support.stores import (
     WIND,
     forecast,
     forecasts,
+    make_tables,
     observations,
     open_store,
     query_plans,
@@ -585,7 +586,7 @@ BEGINS = date(2026, 6, 1)
 def kept_store(folder: Path, site: Site = PLACE, days: int = 40) -> Database:
     """Return a store: stations with 20 and 24 km/h, forecasts of 25 (AROME) and 28 km/h (the other model)."""
     database = Database(sqlite_url(folder), durable=False)
-    database.migrate()
+    make_tables(database)
     noise = np.random.default_rng(3).normal(0, 1, (2, days, 25))
     keep(
         database,

@@ -13,6 +13,7 @@ from backend.scoring.questions.scorecard import METHOD_VERSION
 from backend.tests.support.score_store import SPEED, constant
 from backend.tests.support.scored_site import AROME, DAYS, FFVL, PARAPENTE, noise, scored_site
 from backend.tests.support.served import OPENED, fill, make_service, served
+from backend.tests.support.stores import make_tables
 
 
 async def page_of(service: Service, path: str, lang: str = "en") -> LexborHTMLParser:
@@ -51,7 +52,7 @@ async def test_with_permission_for_all_sources_nothing_is_withheld(tmp_path: Pat
 @pytest.mark.parametrize(("lang", "text"), [("en", "no run stored yet"), ("fr", "aucun run enregistré")])
 async def test_a_new_installation_has_no_data_yet(tmp_path: Path, lang: str, text: str) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     assert text in text_of(await page_of(service, "/about-data", lang), "#source-arome")
 
 
@@ -78,7 +79,7 @@ async def test_the_method_has_its_examples_and_all_constants(tmp_path: Path) -> 
 
 async def test_a_store_without_public_pairs_has_an_honest_sentence(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     page = await page_of(service, "/methodology")
     assert "no day of public pairs yet" in text_of(page, ".notice")
     assert page.css(".example") == []

@@ -19,6 +19,7 @@ from backend.pages.page import Page
 from backend.tests.support.page_store import page_service
 from backend.tests.support.scored_site import get, parsed, text_of
 from backend.tests.support.served import make_service, served
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 SITES = "/club?s=planfait,petit-col,sans-balise"
@@ -83,7 +84,7 @@ def text_lines(page: object) -> list[str]:
 
 async def test_without_a_public_address_no_preview_image_is_named(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     async with served(service) as client:
         page = parsed(await get(client, "/club?s=grand-pre"))
         feed = await client.get("/club.rss?s=grand-pre")
@@ -105,7 +106,7 @@ async def test_at_most_five_sites_and_without_any_a_sample(tmp_path: Path) -> No
 async def test_in_the_evening_it_is_about_tomorrow(tmp_path: Path, hour: int, title: str) -> None:
     clock = HandClock(datetime(2026, 7, 15, hour, 5, tzinfo=UTC))
     service = make_service(tmp_path, clock=clock)
-    service.database.migrate()
+    make_tables(service.database)
     async with served(service) as client:
         page = parsed(await get(client, "/club?s=grand-pre"))
     assert text_of(page, "h1") == title
@@ -128,7 +129,7 @@ async def test_the_feed_is_about_tomorrow_from_the_evening_on_and_a_day_keeps_it
     tmp_path: Path, moment: str, guid: str, published: str
 ) -> None:
     service = make_service(tmp_path, clock=HandClock(datetime.fromisoformat(moment)))
-    service.database.migrate()
+    make_tables(service.database)
     async with served(service) as client:
         feed = await client.get("/club.rss?s=grand-pre")
     (item,) = etree.fromstring(feed.content).findall("channel/item")

@@ -25,6 +25,7 @@ from backend.tests.support.scored_site import (
     text_of,
 )
 from backend.tests.support.served import OPENED, make_service
+from backend.tests.support.stores import make_tables
 
 SITE = "/sites/grand-pre/details"
 
@@ -32,7 +33,7 @@ SITE = "/sites/grand-pre/details"
 def by_lead(folder: Path, winds: list[float], public_raw_sources: str = OPENED) -> Service:
     """Return a service in which each lead view has its own wind; 20 km/h are observed."""
     service = make_service(folder, public_raw_sources=public_raw_sources)
-    service.database.migrate()
+    make_tables(service.database)
     site = service.sites()[0]
     for view, wind in zip(LEAD_VIEWS, winds, strict=True):
         models: dict[str, dict[Parameter, Grid]] = {

@@ -14,6 +14,7 @@ import pytest_asyncio
 from backend.tests.support.page_store import page_service
 from backend.tests.support.scored_site import get, parsed, text_of
 from backend.tests.support.served import make_service, served
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 MOST_BYTES = 30_000
@@ -45,7 +46,7 @@ async def test_the_card_has_the_verdict_tomorrow_and_where_it_is_from(client: ht
 async def test_after_local_midnight_pages_have_the_new_day(tmp_path: Path) -> None:
     clock = HandClock(datetime(2026, 7, 15, 22, 30, tzinfo=UTC))
     service = make_service(tmp_path, clock=clock)
-    service.database.migrate()
+    make_tables(service.database)
     async with served(service) as client:
         card = parsed(await get(client, "/embed/sites/grand-pre"))
         page = parsed(await get(client, "/"))
@@ -103,7 +104,7 @@ async def test_the_hours_behind_the_scores_are_a_file(client: httpx2.AsyncClient
 
 async def test_an_empty_store_has_honest_sentences(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     async with served(service) as client:
         english = text_of(parsed(await get(client, "/embed/sites/grand-pre")))
         french = text_of(parsed(await get(client, "/embed/sites/grand-pre", "fr")))

@@ -24,6 +24,7 @@ from backend.tests.support.served import (
     make_service,
     served,
 )
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 FRENCH = {"Accept": "text/html", "Accept-Language": "fr"}
@@ -57,7 +58,7 @@ def announce(service: Service, wind: float, gust: float | None, *, sites: tuple[
 
 
 def empty(service: Service) -> None:
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
 
 

@@ -33,6 +33,7 @@ from backend.tests.support.served import (
     when_ready,
     with_sources,
 )
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import until
 from backend.tests.support.worlds import (
     HandClock,
@@ -113,7 +114,7 @@ async def test_an_unexpected_error_is_shown_with_its_traceback_and_without_secre
         [forecast_source(breaks)],
         [observation_source(brings_a_reading)],
     )
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     run = await service.runner.run(FORECASTS, "cli")
     assert run is not None
@@ -193,7 +194,7 @@ async def test_run_now_shows_the_run_and_its_page_loads_itself_until_the_end(tmp
             yield batch
 
     service = with_sources(make_service(tmp_path), [], [observation_source(slow)])
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     async with served(service) as client:
         await sign_in(client)
@@ -311,7 +312,7 @@ async def test_many_sites_are_shown_in_pages(tmp_path: Path) -> None:
 
 
 def fill_nothing(service: Service) -> None:
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
 
 
@@ -388,7 +389,7 @@ async def test_the_page_has_no_stored_value_of_any_source(tmp_path: Path) -> Non
 
 async def test_the_page_of_an_empty_store_explains_what_comes_next(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     page = await shown(service)
     text = text_of(page.css_first("main"))
     assert "○ the schedule is off" in text
@@ -400,13 +401,13 @@ async def test_the_page_of_an_empty_store_explains_what_comes_next(tmp_path: Pat
 
 async def test_without_sites_the_page_explains_how_to_add_one(tmp_path: Path) -> None:
     service = make_service(tmp_path, sites="")
-    service.database.migrate()
+    make_tables(service.database)
     assert "meteo-score sites add" in section(await shown(service), "completeness")
 
 
 async def test_an_enabled_scheduler_that_does_not_run_is_shown_as_not_running(tmp_path: Path) -> None:
     service = make_service(tmp_path, enabled=True)
-    service.database.migrate()
+    make_tables(service.database)
     assert "✕ The schedule does not run" in section(await shown(service), "state")
 
 

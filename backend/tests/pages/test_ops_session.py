@@ -15,6 +15,7 @@ from backend.api.sessions import LASTS_SECONDS
 from backend.main import create_app
 from backend.tests.support.operator import HTML, form_token, ops_page, sign_in, text_of
 from backend.tests.support.served import NOW, TOKEN, fill, make_service, served
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 ANOTHER = "another-token-of-some-length"
@@ -158,7 +159,7 @@ async def test_a_form_that_another_site_sends_is_refused(tmp_path: Path, path: s
 @pytest.mark.usefixtures("within_a_minute")
 async def test_wrong_tokens_count_against_the_same_limit_as_those_of_the_api(tmp_path: Path) -> None:
     service = make_service(tmp_path, rate_limit_per_minute=0)
-    service.database.migrate()
+    make_tables(service.database)
     wrong = {"Authorization": f"Bearer {ANOTHER}"}
     async with served(service) as client:
         with capture_logs() as logs:

@@ -18,6 +18,7 @@ from selectolax.lexbor import LexborHTMLParser
 from backend.core.records import Site
 from backend.main import Service, create_app
 from backend.tests.support.served import NOW, OPENED, fill, make_service
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import until
 from backend.tests.support.worlds import HandClock
 
@@ -30,7 +31,7 @@ async def asked(folder: Path) -> AsyncIterator[tuple[FastAPI, Service, HandClock
     """Give an application on a filled store whose sites are in the store: a new sites file is not trusted."""
     clock = HandClock(NOW)
     service = make_service(folder, clock=clock, public_raw_sources=OPENED, sites_from="database")
-    service.database.migrate()
+    make_tables(service.database)
     sites = (
         Site("grand-pre", "Grand Pré", 45.9, 6.7, 1400.0, ("S", "SW"), ("ffvl:901", "romma:902")),
         Site("petit-col", "Petit Col", 45.8, 6.6, 1100.0, ("W",), ("romma:903",)),

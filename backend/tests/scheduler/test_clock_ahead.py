@@ -16,7 +16,16 @@ from backend.storage.database import to_epoch
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import Pause, SourceRun
 from backend.tests.support.served import make_service, served
-from backend.tests.support.stores import NOW, PLANFAIT, observations, open_database, open_store, reading, rows
+from backend.tests.support.stores import (
+    NOW,
+    PLANFAIT,
+    make_tables,
+    observations,
+    open_database,
+    open_store,
+    reading,
+    rows,
+)
 from backend.tests.support.worlds import HandClock, World, catch_up, make_world
 
 IN_2031 = datetime(2031, 3, 1, 12, 5, tzinfo=UTC)
@@ -73,7 +82,7 @@ async def test_a_pause_that_ended_in_2031_does_not_last_until_then(database_url:
 async def test_the_status_shows_the_runs_of_the_present_and_their_data(tmp_path: Path) -> None:
     clock = HandClock(IN_2031)
     service = make_service(tmp_path, clock=clock, sources="romma")
-    service.database.migrate()
+    make_tables(service.database)
 
     def run_with(newest: datetime) -> int:
         claim = service.ledger.claim(OBSERVATIONS, "cli", clock())

@@ -17,6 +17,7 @@ from backend.scoring.sample.quantities import Quantity
 from backend.scoring.words.sentences import beacon_words, bias_sentence, tendency
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
 from backend.tests.support.served import ADMIN, make_service, served
+from backend.tests.support.stores import make_tables
 
 DAYS = 40
 FIRST, LAST = date(2026, 6, 1), date(2026, 7, 10)
@@ -32,7 +33,7 @@ async def verdict(
     **options: Any,
 ) -> Any:
     service = make_service(folder)
-    service.database.migrate()
+    make_tables(service.database)
     keep(service.database, service.sites()[0], FIRST, models=models, stations={FFVL: observed}, **options)
     async with served(service) as client:
         answer = await client.get(

@@ -18,6 +18,7 @@ from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, TWO_EVENI
 from backend.tests.support.method_one import STORED, figures, world
 from backend.tests.support.score_store import SPEED, Grid, constant, keep
 from backend.tests.support.served import ADMIN, make_service, served
+from backend.tests.support.stores import make_tables
 
 DAYS = 60
 FIRST, LAST = date(2025, 10, 1), date(2025, 11, 29)
@@ -36,7 +37,7 @@ def in_hours(first: int, last: int) -> Grid:
 def stored(folder: Path, a: Grid, b: Grid, observed: Grid | None = None) -> Service:
     """Return a service whose store has two models with these errors of the mean wind."""
     service = make_service(folder)
-    service.database.migrate()
+    make_tables(service.database)
     wind = constant(DAYS, 20.0) if observed is None else observed
     models = {AROME: {SPEED: wind + a}, PARAPENTE: {SPEED: wind + b}}
     keep(service.database, service.sites()[0], FIRST, models=models, stations={FFVL: {SPEED: wind}})
@@ -204,7 +205,7 @@ async def test_yesterday_of_the_first_asked_day_lies_in_the_days_before(
 ) -> None:
     """The wind rises by 0.5 km/h a day: each day asked for has its own yesterday, the first ones as well."""
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     wind = constant(DAYS, 10.0) + 0.5 * np.arange(DAYS)[:, None]
     models = {AROME: {SPEED: wind}, PARAPENTE: {SPEED: wind + 1}}
     site = service.sites()[0]

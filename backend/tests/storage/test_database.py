@@ -25,6 +25,7 @@ from backend.storage import schema as t
 from backend.storage.database import MIGRATIONS, Database, revisions, to_epoch
 from backend.storage.store import Store
 from backend.tests.support.stores import NOW, observations, open_database, rows, sqlite_url, start_process
+from backend.tests.support.waiting import HANG_SECONDS
 
 
 def pragma(database: Database, name: str) -> object:
@@ -125,8 +126,14 @@ def test_a_server_that_is_down_is_no_reason_to_refuse_the_start() -> None:
 # --- The tables -------------------------------------------------------------------------------------
 
 
+def _migrated(url: str) -> Database:
+    database = Database(url, durable=False, busy_timeout=HANG_SECONDS)
+    database.migrate()
+    return database
+
+
 def test_a_migrated_database_has_exactly_the_tables_that_the_program_knows(bare_url: str) -> None:
-    database = open_database(bare_url)
+    database = _migrated(bare_url)
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, t.metadata) == []
@@ -169,7 +176,7 @@ def test_the_migrated_tables_are_defined_as_the_schema_defines_them(bare_url: st
 
 
 def test_migrating_again_changes_nothing(bare_url: str) -> None:
-    database = open_database(bare_url)
+    database = _migrated(bare_url)
     with database.write() as connection:
         connection.execute(sa.insert(t.model).values(name="arome_0025"))
     database.migrate()
@@ -210,7 +217,7 @@ def test_an_upgrade_recognises_rejected_values_by_the_code_of_their_reason(bare_
 
 
 def _migrate(url: str) -> None:
-    open_database(url).close()
+    _migrated(url).close()
 
 
 def test_four_processes_may_migrate_at_once(bare_url: str) -> None:
@@ -227,7 +234,7 @@ def test_threads_may_open_a_new_store_at_once(bare_url: str) -> None:
     def open_it() -> None:
         gate.wait()
         try:
-            open_database(bare_url).close()
+            _migrate(bare_url)
         except StoreUnavailableError as error:
             failed.append(error)
 

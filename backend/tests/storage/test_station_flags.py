@@ -24,7 +24,7 @@ from backend.storage import schema as t
 from backend.storage.store import Store
 from backend.tests.support.commands import typed
 from backend.tests.support.served import ADMIN, NOW, TOKEN, make_service, served
-from backend.tests.support.stores import observations, open_store, reading
+from backend.tests.support.stores import make_tables, observations, open_store, reading
 
 SPEED, GUST, DIRECTION = Parameter.WIND_SPEED, Parameter.WIND_GUST, Parameter.WIND_DIRECTION
 FFVL, SITE_ID, DAYS = "ffvl:901", "grand-pre", 75
@@ -45,7 +45,7 @@ def lived(folder: Path, *, until: int = DAYS, dead_vane: bool = False) -> Servic
     reports.
     """
     service = make_service(folder)
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     readings = []
     for day in range(until):
@@ -149,7 +149,7 @@ async def test_a_stopped_anemometer_does_not_change_the_verdict_and_is_shown_eve
 
 async def test_flags_of_a_withheld_network_are_for_the_operator_only(tmp_path: Path) -> None:
     service = make_service(tmp_path)
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     now = NOW.replace(microsecond=0)
     service.store.add_observations(observations(reading(12.0, station="romma:902")))

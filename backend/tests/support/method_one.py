@@ -18,6 +18,7 @@ from backend.main import Service
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, NOON, View
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, keep
 from backend.tests.support.served import ADMIN, make_service
+from backend.tests.support.stores import make_tables
 
 STORED = Path(__file__).parent / "method_one.json"
 FIRST, LAST = date(2025, 10, 1), date(2026, 2, 17)
@@ -33,7 +34,7 @@ ASKED_VIEWS: tuple[View, ...] = (EVENING_BEFORE, NOON, LEAD_VIEWS[2])
 def world(folder: Path) -> Service:
     """Return a service on the store: three models, one of them short and without gusts, and two stations."""
     service = make_service(folder)
-    service.database.migrate()
+    make_tables(service.database)
     wind = _wave(12.0, 9.0, 7) + _hourly(8.0)
     speed = np.maximum(wind, 0.0)
     observed: dict[Any, Grid] = {

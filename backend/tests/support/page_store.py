@@ -20,6 +20,7 @@ from backend.core.records import Forecast, ForecastBatch, Observation, Observati
 from backend.main import Service
 from backend.scoring.days.update import update
 from backend.tests.support.served import keep_runs, make_service
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 NOW = datetime(2026, 7, 15, 17, 10, tzinfo=UTC)
@@ -85,7 +86,7 @@ def page_service(folder: Path, *, days: int = DAYS, **settings: Any) -> Service:
         rate_limit_per_minute=0,
         **{"public_url": "https://meteo.example", **settings},
     )
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     noise = np.random.default_rng(7)
     for batch in _forecasts(days, noise):

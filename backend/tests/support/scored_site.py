@@ -15,6 +15,7 @@ from backend.core.parameters import Parameter
 from backend.main import Service
 from backend.tests.support.score_store import SPEED, Grid, constant, keep
 from backend.tests.support.served import NOW, OPENED, make_service, served
+from backend.tests.support.stores import make_tables
 
 AROME, PARAPENTE = "arome_0025", "meteo_parapente"
 FFVL, ROMMA = "ffvl:901", "romma:902"
@@ -45,7 +46,7 @@ def scored_site(
 ) -> Service:
     """Return a service whose first site has these forecasts and readings; 20 km/h in all hours by default."""
     service = make_service(folder, public_raw_sources=public_raw_sources)
-    service.database.migrate()
+    make_tables(service.database)
     observed = {FFVL: {SPEED: constant(days, 20.0)}} if stations is None else stations
     first = NOW.date() - timedelta(days=days - 1)
     keep(service.database, service.sites()[0], first, models=models, stations=observed, **options)

@@ -28,6 +28,7 @@ from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerCon
 from backend.scheduler.runner import Runner, Sources
 from backend.storage.run_records import SourceRun
 from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import until
 from backend.tests.support.worlds import HandClock, NoTraffic
 
@@ -163,7 +164,7 @@ async def when_ready(client: httpx2.AsyncClient) -> None:
 
 def in_use(service: Service, since: datetime = NOW - timedelta(days=30)) -> None:
     """Let the service know its sites since then, and put in a run of each job that asked every source."""
-    service.database.migrate()
+    make_tables(service.database)
     clock = cast(HandClock, service.clock)
     now, clock.now = clock.now, since
     service.store.save_sites(service.sites())
@@ -177,7 +178,7 @@ def in_use(service: Service, since: datetime = NOW - timedelta(days=30)) -> None
 
 def fill(service: Service) -> None:
     """Put in a run of two models for two sites, readings of both networks, and a run of each job."""
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     store_forecasts(service, "arome_0025", "arome", base=10.0, gust=True)
     store_forecasts(service, "meteo_parapente", "meteo_parapente", base=77.0, gust=False)
@@ -298,7 +299,7 @@ def keep_runs(service: Service) -> None:
 
 def owe_nothing(service: Service) -> None:
     """Put in a run of each job for its last slot, so that the start has no slot to catch up."""
-    service.database.migrate()
+    make_tables(service.database)
     for job in JOBS:
         claim = service.ledger.claim(job, "schedule", NOW, NOW.replace(minute=0))
         assert claim is not None

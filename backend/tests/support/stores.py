@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import tempfile
+import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from backend.core.errors import ConfigError
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.storage import schema as t
@@ -37,9 +42,36 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'scores.sqlite3'}"
 
 
+@cache
+def _migrated_file() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(sqlite_url(Path(folder)), durable=False)
+        database.migrate()
+        database.close()
+        return Path(folder, "scores.sqlite3").read_bytes()
+
+
+def make_tables(database: Database) -> None:
+    """Do what `Database.migrate` does, at a tenth of the CPU time.
+
+    The migrations run once in a process: a new SQLite store is a copy of their file with an identity of its
+    own. A store that has the tables already is left as it is.
+    """
+    if database.path is not None and not (database.path.exists() and database.path.stat().st_size):
+        database.path.write_bytes(_migrated_file())
+        own = {"store": uuid.uuid4().hex, "made_at": int(time.time())}
+        with database.write() as connection:
+            connection.execute(sa.update(t.store_identity).values(own))
+        return
+    try:
+        database.require_current()
+    except ConfigError:
+        database.migrate()
+
+
 def open_database(url: str, *, busy_timeout: float = HANG_SECONDS, **options: Any) -> Database:
     database = Database(url, durable=False, busy_timeout=busy_timeout, **options)
-    database.migrate()
+    make_tables(database)
     return database
 
 

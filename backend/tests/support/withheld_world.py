@@ -22,6 +22,7 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scoring.days.update import update
 from backend.storage.run_records import SourceRun
 from backend.tests.support.served import make_service
+from backend.tests.support.stores import make_tables
 from backend.tests.support.worlds import HandClock
 
 EVENING = datetime(2026, 7, 15, 17, 25, tzinfo=UTC)
@@ -130,7 +131,7 @@ def withheld_world(
         public_url="https://meteo.example",
         map_tiles_url="https://tiles.example/{z}/{x}/{y}.png",
     )
-    service.database.migrate()
+    make_tables(service.database)
     service.store.save_sites(service.sites())
     days = [first + timedelta(days=day) for day in range((TODAY - first).days + 1)]
     for day in days:

@@ -31,6 +31,7 @@ from backend.storage.ledger import Ledger
 from backend.storage.run_records import JobRun
 from backend.storage.store import Store
 from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.stores import make_tables
 from backend.tests.support.waiting import HANG_SECONDS
 
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
@@ -165,7 +166,7 @@ def make_world(
     clock = clock or HandClock()
     url = place if isinstance(place, str) else f"sqlite:///{place / 'world.sqlite3'}"
     database = Database(url, durable=False, busy_timeout=busy_timeout)
-    database.migrate()
+    make_tables(database)
     store, ledger = Store(database), Ledger(database, lease=lease, owner=owner)
 
     def listed() -> tuple[Site, ...]:
