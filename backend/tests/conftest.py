@@ -6,9 +6,11 @@ their own, and the other order swaps it in or crashes at exit (see test_imports.
 
 from __future__ import annotations
 
+import os
 import sqlite3  # noqa: F401
 import time
-from collections.abc import AsyncIterator, Iterator
+import warnings
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -19,12 +21,14 @@ import psycopg  # noqa: F401
 import pytest
 import pytest_asyncio
 import structlog
+from coverage import Coverage
+from coverage.exceptions import CoverageWarning
 from hypothesis import HealthCheck, settings
 
 from backend.collectors.grib.worker import Worker
 from backend.demo.world import World
 from backend.storage.database import Database
-from backend.tests.slow import SLOW_MODULES
+from backend.tests.slow import SLOW_MODULES, UNMEASURED_MODULES
 from backend.tests.support.commands import StandIns, stand_ins
 from backend.tests.support.filled_store import MakeUrl
 from backend.tests.support.postgres import PostgresServer, running_postgres
@@ -45,17 +49,35 @@ TESTS = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow the tests of these modules and those that need PostgreSQL."""
+    """Mark as slow the tests of these modules and those that need PostgreSQL.
+
+    Mark as unmeasured the tests of those modules, and of a test on both databases the case on PostgreSQL.
+    """
     for item in items:
+        module = item.path.relative_to(TESTS).with_suffix("").as_posix()
         callspec = getattr(item, "callspec", None)
         values = callspec.params.values() if callspec else ()
         fixtures = getattr(item, "fixturenames", ())
-        if (
-            item.path.relative_to(TESTS).with_suffix("").as_posix() in SLOW_MODULES
-            or any(isinstance(value, str) and value == "postgresql" for value in values)
-            or any("postgres" in name for name in fixtures)
-        ):
+        again = any(isinstance(value, str) and value == "postgresql" for value in values)
+        if module in SLOW_MODULES or again or any("postgres" in name for name in fixtures):
             item.add_marker("slow")
+        if module in UNMEASURED_MODULES or (again and not module.startswith("scheduler/")):
+            item.add_marker("unmeasured")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage in an unmeasured test, its fixtures and its processes."""
+    measuring = Coverage.current()
+    if measuring is None or item.get_closest_marker("unmeasured") is None:
+        return (yield)
+    measuring.stop()
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    try:
+        return (yield)
+    finally:
+        with warnings.catch_warnings(action="ignore", category=CoverageWarning):  # modules imported by then
+            measuring.start()  # sets the variable again
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Which tests `make check` leaves out, with those that need PostgreSQL (conftest.py marks them)."""
+"""Which tests `make check` leaves out, and in which no coverage is measured (conftest.py marks both)."""
 
 from __future__ import annotations
 
@@ -76,3 +76,45 @@ SLOW_MODULES = frozenset(
     }
 )
 """Modules whose tests start processes, live through many days or take over 4 s of CPU time together."""
+
+UNMEASURED_MODULES = frozenset(
+    {
+        "api/test_fuzz",
+        "cli/test_ctrl_c",
+        "collectors/test_imports",
+        "core/test_clock_watch",
+        "core/test_terminal",
+        "demo/test_verdicts",
+        "pages/test_browser",
+        "pages/test_home_in_browser",
+        "pages/test_map_in_browser",
+        "pages/test_withheld",
+        "pages/test_worker",
+        "proofs/test_bench",
+        "proofs/test_calibration",
+        "proofs/test_crash",
+        "proofs/test_faults",
+        "proofs/test_forecast",
+        "proofs/test_forecast_service",
+        "proofs/test_fuzz_parsers",
+        "proofs/test_growth",
+        "proofs/test_scale",
+        "proofs/test_soak",
+        "scoring/test_world",
+        "system/test_adding_a_source",
+        "system/test_backup_drill",
+        "system/test_bad_input",
+        "system/test_clock",
+        "system/test_demo",
+        "system/test_installation",
+        "system/test_outages",
+        "system/test_scheduled_run",
+        "system/test_surfaces",
+        "test_frozen_outputs",
+        "test_readme",
+    }
+)
+"""Modules whose tests repeat, over many days or in many processes, what the tests of a room call directly.
+
+Coverage adds two thirds to the CPU time of our code and finds nothing in them that the rooms do not show.
+"""

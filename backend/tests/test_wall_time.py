@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.tests.slow import SLOW_MODULES
+from backend.tests.slow import SLOW_MODULES, UNMEASURED_MODULES
 
 TESTS = Path(__file__).resolve().parent
 PROJECT = TESTS.parents[1]
@@ -211,4 +211,4 @@ def test_what_no_load_can_change_is_allowed(source: str) -> None:
 def test_each_slow_module_is_there() -> None:
     assert {
         path.relative_to(TESTS).with_suffix("").as_posix() for path in TESTS.rglob("test_*.py")
-    } >= SLOW_MODULES
+    } >= SLOW_MODULES | UNMEASURED_MODULES
