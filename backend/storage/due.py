@@ -56,6 +56,14 @@ def readings_changed(connection: sa.Connection, keys: Iterable[tuple[int, int]])
     )
 
 
+def any_due(connection: sa.Connection, site_id: int, days: range) -> bool:
+    """Return True if one of these days of a site still has to be computed."""
+    due = t.due_day.c
+    here = sa.or_(due.day.between(days[0], days[-1]), due.day == EVERY_DAY)
+    query = sa.select(due.day).where(due.site_id == site_id, here)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def sites_of_stations(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int, list[int]]:
     """Return the ids of the sites of each station id, past series of sites included."""
     station = t.station.c

@@ -14,6 +14,9 @@ from backend.storage.days import forecast_day_rows, insert_rows, observed_day_ro
 OF_MODEL, OF_STATION = 0, 1
 """The kinds of owners of a published month."""
 
+WITHDRAWN = (2, 0)
+"""Kind and owner of a month of which some owner was withdrawn, until the month is published again."""
+
 _OWNED = {OF_MODEL: (t.public_forecast_day, "model_id"), OF_STATION: (t.public_observed_day, "station_id")}
 
 
@@ -23,7 +26,7 @@ def lock_site(connection: sa.Connection, site_id: int) -> None:
 
 
 def public_months(connection: sa.Connection, site_id: int) -> dict[tuple[int, int], set[int]]:
-    """Return the published months of a site by kind and id of their owner."""
+    """Return the published months of a site by kind and id of their owner; under WITHDRAWN those to redo."""
     column = t.public_month.c
     months: dict[tuple[int, int], set[int]] = {}
     for kind, owner, month in connection.execute(
@@ -66,19 +69,28 @@ def publish_observed_month(
         insert_rows(connection, t.public_month, [(site_id, month, OF_STATION, station_id)])
 
 
-def withdraw_month(connection: sa.Connection, site_id: int, month: int, kind: int, owner: int) -> None:
-    """Delete the published days of a model or a station (`kind`, `owner`) of a month."""
-    days, column = month_days(month), t.public_month.c
-    table, column_of_owner = _OWNED[kind]
-    connection.execute(
-        sa.delete(table).where(
-            table.c.site_id == site_id,
-            table.c.day.between(days[0], days[-1]),
-            table.c[column_of_owner] == owner,
+def note_withdrawn(connection: sa.Connection, site_id: int, month: int, kind: int, owner: int) -> None:
+    """Withdraw a month, and note that it is to be published again: also if this process ends before that."""
+    if withdraw_month(connection, site_id, month, kind, owner):
+        withdraw_month(connection, site_id, month, *WITHDRAWN)
+        insert_rows(connection, t.public_month, [(site_id, month, *WITHDRAWN)])
+
+
+def withdraw_month(connection: sa.Connection, site_id: int, month: int, kind: int, owner: int) -> bool:
+    """Delete the published days of a model or a station (`kind`, `owner`) of a month; False: none were."""
+    if kind in _OWNED:
+        days, (table, column_of_owner) = month_days(month), _OWNED[kind]
+        connection.execute(
+            sa.delete(table).where(
+                table.c.site_id == site_id,
+                table.c.day.between(days[0], days[-1]),
+                table.c[column_of_owner] == owner,
+            )
         )
-    )
-    connection.execute(
+    column = t.public_month.c
+    deleted = connection.execute(
         sa.delete(t.public_month).where(
             column.site_id == site_id, column.month == month, column.kind == kind, column.owner_id == owner
         )
     )
+    return bool(deleted.rowcount)

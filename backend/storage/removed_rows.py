@@ -17,7 +17,7 @@ from backend.storage import schema as t
 from backend.storage.due import FORECAST_REACH, READING_REACH, note_due, reached_days, sites_of_stations
 from backend.storage.origins import ORIGINS, by_row, stored_row, write_values
 from backend.storage.precedence import Row, Values
-from backend.storage.published_months import OF_MODEL, OF_STATION, withdraw_month
+from backend.storage.published_months import OF_MODEL, OF_STATION, note_withdrawn
 from backend.storage.retention import first_open_day
 from backend.storage.rows import COLUMNS, value_columns, write_rows
 
@@ -208,4 +208,4 @@ def _changed(connection: sa.Connection, table: sa.Table, removal: int) -> None:
             months.update((site_id, month_number(day), counted_by) for day in days if day >= first_open)
     note_due(connection, due)
     for site_id, month, counted_by in sorted(months):
-        withdraw_month(connection, site_id, month, OF_MODEL if of_forecasts else OF_STATION, counted_by)
+        note_withdrawn(connection, site_id, month, OF_MODEL if of_forecasts else OF_STATION, counted_by)

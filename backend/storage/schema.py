@@ -486,7 +486,7 @@ public_month = Table(  # which models' and stations' days of a month are copied
     metadata,
     Column("site_id", Integer, primary_key=True, autoincrement=False),
     Column("month", Integer, primary_key=True, autoincrement=False),
-    Column("kind", SmallInteger, primary_key=True, autoincrement=False),  # 0: a model, 1: a station
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),  # 0: model, 1: station, 2: to redo
     Column("owner_id", Integer, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )

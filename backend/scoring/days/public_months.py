@@ -23,6 +23,7 @@ from backend.scoring.views import VIEWS
 from backend.storage import days as store
 from backend.storage import published_months
 from backend.storage.database import Connection, Database
+from backend.storage.due import any_due
 from backend.storage.score_queries import series_ids
 
 Grid = NDArray[np.int32]
@@ -58,8 +59,9 @@ def publish(
         for site_id, months in awaited.items():
             held = published_months.months_with_days(connection, site_id)
             if held is not None:
-                published = published_months.public_months(connection, site_id).values()
-                months |= set(range(held[0], min(held[1], newest) + 1)).difference(*published)
+                published = published_months.public_months(connection, site_id)
+                months |= published.pop(published_months.WITHDRAWN, set())
+                months |= set(range(held[0], min(held[1], newest) + 1)).difference(*published.values())
     changed = 0
     for site_id, months in awaited.items():
         for month in sorted(month for month in months if month <= newest):
@@ -75,8 +77,14 @@ def publish(
 
 
 def _publish_month(connection: Connection, site_id: int, month: int) -> bool:
-    """Publish the days of one month that changed enough; return whether any did."""
+    """Publish the days of one month that changed enough; return whether any did.
+
+    A month with days that still have to be computed waits: they may have a value that was removed. The
+    process that computes them publishes it.
+    """
     span = month_days(month)
+    if any_due(connection, site_id, span):
+        return False
     ends = (span[0], span[-1])
     any_changed = False
     live = [store.forecast_columns(connection, site_id, view.number, *ends) for view in VIEWS]
@@ -103,7 +111,8 @@ def _publish_month(connection: Connection, site_id: int, month: int) -> bool:
             made_days = _observed_days(station, span, values, [new, old])
             published_months.publish_observed_month(connection, site_id, month, station, made_days)
             any_changed = True
-    return any_changed
+    again = published_months.withdraw_month(connection, site_id, month, *published_months.WITHDRAWN)
+    return any_changed or again
 
 
 def merged(kept: Grid, live: Grid) -> tuple[Grid, Bools]:

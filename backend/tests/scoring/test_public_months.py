@@ -18,6 +18,9 @@ from backend.scoring.sample.load import Samples
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage import schema as t
 from backend.storage.database import Database
+from backend.storage.due import note_due
+from backend.storage.published_months import OF_MODEL, note_withdrawn
+from backend.storage.score_queries import model_ids
 from backend.tests.support.score_store import GUST, SPEED, Grid, constant, keep
 from backend.tests.support.stores import open_database
 
@@ -58,6 +61,25 @@ def test_a_month_is_published_when_it_is_closed(database: Database) -> None:
     assert publish(database, AFTER) == 1
     assert (published(database).observed[SPEED][:, :24] == 20_000).all()
     assert (published(database).forecasts["arome_0025"][SPEED][:, :24] == 22_000).all()
+    assert publish(database, AFTER) == 0
+
+
+def test_a_withdrawn_month_is_published_again_by_whichever_process_is_next(database: Database) -> None:
+    stored(database, {SPEED: constant(DAYS, 20.0)})
+    publish(database, AFTER)
+    before = published(database)
+    month = month_number(day_number(MAY))
+    with database.write() as connection:
+        model = model_ids(connection)["arome_0025"]
+        note_withdrawn(connection, site_id(database), month, OF_MODEL, model)
+        # As a removal does it: the day is computed later, and has the removed value until then.
+        note_due(connection, [(site_id(database), day_number(MAY) + 4)])
+    assert publish(database, AFTER, {site_id(database): [month]}) == 0
+    assert not published(database).forecasts
+    with database.write() as connection:
+        connection.execute(sa.delete(t.due_day))
+    assert publish(database, AFTER) == 1
+    assert (published(database).forecasts["arome_0025"][SPEED] == before.forecasts["arome_0025"][SPEED]).all()
     assert publish(database, AFTER) == 0
 
 
