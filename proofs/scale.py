@@ -47,7 +47,9 @@ from proofs.crash import contents, differences
 SOURCES = "arome,meteo_parapente,ffvl,romma"
 PATIENCE_SECONDS = 3600.0
 _LOOK_EVERY_SECONDS = 0.3
-_FORECAST_LOOKBACK, _OBSERVATION_LOOKBACK = timedelta(hours=10), timedelta(hours=6)
+# At any hour the lookback has a published run of MeteoParapente: there is one each six hours, published up to
+# eight hours later.
+_FORECAST_LOOKBACK, _OBSERVATION_LOOKBACK = timedelta(hours=15), timedelta(hours=6)
 
 
 @dataclass
@@ -290,21 +292,36 @@ def since_all_asked(*databases: Database) -> tuple[datetime, datetime]:
 
 
 def comparable(url: str, forecasts: datetime, observations: datetime) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the contents of a store from these times on; of the slots the jobs and whether they are well."""
+    """Return the contents of a store from these times on; of the slots the jobs, their sources, and whether
+    they are well.
+
+    The counts of a source are not compared: of a task that was killed, they are those of its last turn. Its
+    values are compared one by one.
+    """
     found = contents(url)
     earliest = {"forecasts": (2, forecasts), "parts": (2, forecasts), "observations": (1, observations)}
     for kind, (column, since) in earliest.items():
         found[kind] = [row for row in found[kind] if row[column] >= since.timestamp()]
-    found["slots"] = sorted({(job, well) for job, _slot, well in found["slots"]})
+    well = {"success", "nothing_new"}
+    database = Database(url)
+    runs = [run for run in runs_of(database) if run.job in JOBS]
+    database.close()
+    found["slots"] = sorted((run.job, run.status in well) for run in runs)
+    found["sources"] = sorted(
+        (run.job, part.source, part.status in well) for run in runs for part in run.sources
+    )
     return found
 
 
 @dataclass(frozen=True)
 class Proof:
-    """The storm, the number of compared rows, and what differs."""
+    """The storm, the number of compared rows, the sources of the jobs and whether each is well, and what
+    differs.
+    """
 
     storm: Storm
     rows: int
+    sources: list[tuple[Any, ...]]
     differing: list[str]
 
 
@@ -327,6 +344,7 @@ def prove(world: World, size: Size, seed: int) -> Proof:
     return Proof(
         storm,
         sum(len(undisturbed[kind]) for kind in ("forecasts", "observations")),
+        disturbed["sources"],
         differences(undisturbed, disturbed),
     )
 
@@ -395,7 +413,10 @@ def main() -> None:
         print(
             f"answers of the replicas: {dict(proof.storm.answers)}; processes: {dict(proof.storm.instances)}"
         )
-        print("\n".join(proof.differing) or f"the same {proof.rows} rows, and every slot once", flush=True)
+        print(
+            "\n".join(proof.differing) or f"the same {proof.rows} rows, every slot and source once",
+            flush=True,
+        )
         if options.throughput:
             throughput(world, options.workers)
     sys.exit(bool(proof.differing))
