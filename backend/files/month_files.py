@@ -114,6 +114,19 @@ class MonthFolder:
             found.append(manifest)
         return found
 
+    def require_removed(self, kind: Kind, floor: int) -> None:
+        """Raise MonthFileError if no manifest is of a month from before `floor`, whose values were removed.
+
+        A disk that is not mounted looks like an empty folder: what is written there is hidden afterwards.
+        """
+        names = (path.parent.name for path in self.path.glob(f"kind={kind}/month=*/_part-*.json"))
+        if not any(name < f"month={UtcMonth.of(floor).name}" for name in names):
+            raise MonthFileError(
+                f"{self.path}: has no manifest of a {kind} month from before {UtcMonth.of(floor).name}, whose"
+                " values were removed from the store: see that the disk of MONTHS_DIR is mounted, or put the"
+                " files or their manifests back"
+            )
+
     def verified(self, kind: Kind, month: UtcMonth) -> list[Path]:
         """Return the files of a month after a comparison with their checksums. Raises MonthFileError."""
         for manifest in self.manifests(kind, month):

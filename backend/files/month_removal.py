@@ -45,6 +45,7 @@ from backend.storage.retention import (
     raise_floor,
     remove_batches,
     remove_rows,
+    retention,
     take_turn,
     unsettled_before,
 )
@@ -172,6 +173,12 @@ def work_of_a_day(database: Database, rules: Rules, now: datetime) -> list[Remov
     Why that failed, or that it did not, is recorded in the store for the operator. Raises as `remove_old`.
     """
     try:
+        folder = month_folder(database, rules.folder)
+        with database.read() as connection:
+            floors = {kind: retention(connection).of(TABLES[kind]) for kind in KINDS}
+        for kind, floor in floors.items():
+            if floor is not None:
+                folder.require_removed(kind, floor)
         made = export_months(database, rules.folder, rules.terms, now, rules.closed, later_values=False)
         for manifest in made:
             log.info("month exported", kind=manifest.kind, month=manifest.month, rows=manifest.rows)

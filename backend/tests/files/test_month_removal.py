@@ -24,7 +24,7 @@ from backend.files.formats import forecast_table, observation_table
 from backend.files.importing import import_forecasts, import_observations
 from backend.files.month_export import CLOSED_AFTER, Terms, export_months
 from backend.files.month_files import KINDS, Kind, MonthFileError
-from backend.files.month_removal import Rules, due_rows, look, remove_old
+from backend.files.month_removal import Rules, due_rows, look, remove_old, work_of_a_day
 from backend.scheduler.config import OBSERVATIONS
 from backend.scoring.days.update import make_due, update
 from backend.storage import schema as t
@@ -370,6 +370,26 @@ def test_the_number_of_a_removed_batch_is_not_given_again(small: Store, tmp_path
     small.add_forecasts(forecasts(forecast(12, run=run), run=run))
     with small.database.write() as connection, pytest.raises(NotFoundError, match="nothing of import 1"):
         remove(connection, Target(kind="import", name="", imported=1), now=NOW, by="anna", reason="")
+
+
+def test_nothing_is_written_or_removed_where_the_disk_of_the_files_is_not_mounted(
+    small: Store, tmp_path: Path
+) -> None:
+    asked = rules(tmp_path / "months")
+    assert {each.month for each in work_of_a_day(small.database, asked, AUGUST)} == {"2026-06"}
+    run = datetime(2026, 8, 13, 6, tzinfo=UTC)
+    small.add_forecasts(forecasts(forecast(12, run=run), run=run, collected_at=run))
+    before = contents(small.database, t.forecast, t.observation, t.retention)
+    asked.folder.rename(tmp_path / "disk")
+    asked.folder.mkdir()
+    with pytest.raises(MonthFileError, match="see that the disk of MONTHS_DIR is mounted"):
+        work_of_a_day(small.database, asked, AUGUST)
+    assert list(asked.folder.iterdir()) == []
+    after = contents(small.database, t.forecast, t.observation)
+    assert after == {name: before[name] for name in after}
+    asked.folder.rmdir()
+    (tmp_path / "disk").rename(asked.folder)
+    assert {each.month for each in work_of_a_day(small.database, asked, AUGUST)} == {"2026-07"}
 
 
 def test_a_clock_that_is_ahead_removes_nothing(small: Store, tmp_path: Path) -> None:
