@@ -22,7 +22,7 @@ if (figure && rows.length && window.L) {
   // Operators of tiles ask for the name of the page's host; the pages' usual policy would leave it out.
   L.tileLayer(box.dataset.tiles, { maxZoom: 17, referrerPolicy: "origin" }).addTo(map);
   const places = rows.map((row) => [Number(row.dataset.lat), Number(row.dataset.lon)]);
-  map.fitBounds(places, { padding: [60, 30], maxZoom: 12, animate: false }); // half a sign with its name
+  map.fitBounds(places, { padding: [66, 30], maxZoom: 12, animate: false }); // half a sign with its name
   const signs = rows.map((row, index) => {
     const name = row.querySelector("th a");
     const cell = row.querySelector("td[data-shown]") ?? row.querySelector("td.none");
