@@ -19,14 +19,15 @@ from backend.forecast.directions import LEAST_SPEED
 from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS, Reason
 
 _WITH_FIGURES = {
-    Reason.FEW_DAYS: "it has {figure:.0f} of {limit:.0f} issued days with readings",
+    Reason.FEW_DAYS: "it has {figure:.0f} of {limit:.0f} days of proof so far; an issued day counts once"
+    " {limit:.0f} days are learned",
     Reason.COVERAGE_OFF: "its intervals held for {figure:.0%} of the readings in place of {limit:.0%}",
     Reason.COVERAGE_UNCERTAIN: "how often its intervals hold is known to {points:.0f} points only, and"
     " {limit_points:.0f} are needed",
     Reason.SITE_UNDER_COVERS: "its intervals held here for {figure:.0%} of the readings only",
 }
 _PLAIN = {
-    Reason.FEW_DAYS: "it has too few issued days with readings",
+    Reason.FEW_DAYS: "it has too few days of proof",
     Reason.MAE_NOT_BETTER: "its errors are not surely smaller than those of the best model",
     Reason.CRPS_NOT_BETTER: "its intervals are not surely better than those of the best model",
     Reason.COVERAGE_OFF: "its intervals do not hold as often as they must",

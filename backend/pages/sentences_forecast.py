@@ -251,7 +251,10 @@ class ForecastWords:
         figure = 0.0 if finding.figure is None else finding.figure
         limit = 0.0 if finding.limit is None else finding.limit
         texts = {
-            "few_days": words.gettext("%(count)s of %(least)s issued days have readings"),
+            "few_days": words.gettext(
+                "%(count)s of %(least)s days of proof so far; an issued day counts once %(least)s days are"
+                " learned"
+            ),
             "mae_not_better": words.gettext("it is not surely better than the best model"),
             "crps_not_better": words.gettext("its ranges are not surely better than those of the best model"),
             "coverage_off": words.gettext("its ranges held for %(share)s of the hours instead of %(aim)s"),

@@ -243,13 +243,13 @@ async def test_the_method_is_explained_with_figures_that_add_up(tmp_path: Path) 
             28,
             GateReason("few_days", 28, 30),
             "28 of 30 days learned, then as many issued days must show that it is better.",
-            "28 jours appris sur 30, puis autant de jours émis devront montrer qu’elle est meilleure.",
+            "28 sur 30 jours appris, puis autant de jours émis devront montrer qu’elle est meilleure.",
         ),
         (
             41,
             GateReason("few_days", 9, 30),
-            "9 of 30 issued days have readings.",
-            "9 jours émis sur 30 ont des mesures.",
+            "9 of 30 days of proof so far; an issued day counts once 30 days are learned.",
+            "9 sur 30 jours de preuve ; un jour émis compte une fois 30 jours appris.",
         ),
     ],
 )
