@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from email.utils import format_datetime
@@ -23,6 +24,7 @@ EVENING = time(19, 5)
 
 _NAME_WIDTH, _CELL_WIDTH, _GAP = 400, 148, 8
 _FIRST_ROW, _ROW_HEIGHT = 142, 84
+_FOOT_LETTERS = 84
 
 
 def newest_is_about_today(now: datetime) -> bool:
@@ -41,7 +43,7 @@ def draw_hour(
     picture.box(x, y, width, height, "var(--bad-back)" if hour.over else "var(--ok-back)")
     middle = y + height / 2
     if hour.close:
-        picture.text(x + 8, y + height - 16, "≈", 28, color=colour)
+        picture.text(x + 8, y + 12, "≈", 26, color=colour)  # above the triangle: below, they touch
     mark = "▲" if hour.over else ""
     wind = f"{mark}{page.speed(hour.wind)}"
     if hour.gust is None:
@@ -129,20 +131,28 @@ class Bulletin:
         return f"{self.page.speed(hour.wind)}{gust}"
 
     def yesterday(self) -> str | None:
-        """Return at how many sites each model was right yesterday; None where none could be judged."""
+        """Return which models were right yesterday at how many sites, the best first; None if none is judged.
+
+        Models that were right at as many sites are named together: a line of six models is read in one look.
+        """
         words = self.page.language
+        groups: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+        for each in self.answer.yesterday:
+            groups[each.right, each.of].append(each.name)
+        if not groups:
+            return None
         parts = [
             words.ngettext(
-                "%(model)s right at %(right)s of %(num)s site",
-                "%(model)s right at %(right)s of %(num)s sites",
-                each.of,
+                "%(right)s of %(num)s site: %(models)s", "%(right)s of %(num)s sites: %(models)s", of
             )
-            % {"model": each.name, "right": words.number(each.right), "num": words.number(each.of)}
-            for each in self.answer.yesterday
+            % {
+                "right": words.number(right),
+                "num": words.number(of),
+                "models": words.listed(groups[right, of]),
+            }
+            for right, of in sorted(groups, key=lambda group: (-group[0] / group[1], -group[1]))
         ]
-        if not parts:
-            return None
-        return words.gettext("Yesterday: %(models)s.") % {"models": ", ".join(parts)}
+        return words.gettext("Yesterday, right at %(models)s.") % {"models": " · ".join(parts)}
 
     def text(self) -> str:
         """Return all lines, and the one about yesterday."""
@@ -184,15 +194,10 @@ class Bulletin:
             # Not strict: a site without a forecast has no hours.
             for left, each in zip(lefts, row.hours, strict=False):
                 draw_hour(picture, page, each, left, top, _CELL_WIDTH, _ROW_HEIGHT - 10)
-        foot = words.gettext("Bold: mean wind. Beside it: gust.")
-        if self.answer.yesterday:
-            of_models = [
-                words.gettext("%(model)s %(right)s of %(of)s")
-                % {"model": each.name, "right": each.right, "of": each.of}
-                for each in self.answer.yesterday
-            ]
-            foot = words.gettext("Right yesterday (sites): %(models)s") % {"models": ", ".join(of_models)}
-        picture.text(40, HEIGHT - 34, shortened(foot, 66), 28)
+        foot = self.yesterday() or words.gettext("Bold: mean wind. Beside it: gust.")
+        if len(foot) > _FOOT_LETTERS and (end := foot.rfind(" · ", 0, _FOOT_LETTERS)) > 0:
+            foot = f"{foot[:end]} · …"  # whole groups: the text has them all
+        picture.text(40, HEIGHT - 34, shortened(foot, _FOOT_LETTERS), 23 if len(foot) > 64 else 28)
         picture.text(
             WIDTH - 40, HEIGHT - 34, "MétéoScore", 28, bold=True, color="var(--quiet)", align="right"
         )
