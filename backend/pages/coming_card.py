@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 
 from markupsafe import Markup
 
@@ -256,14 +257,13 @@ class ComingCard:
             " %(least)s.",
             max(days),
         )
+        thin = [hour.hour for hour in self.answer.hours if hour.given and not hour.given.shown]
+        spans = []
+        for _, run in groupby(enumerate(thin), lambda each: each[1] - each[0]):  # consecutive hours
+            names = [words.hour(hour) for _, hour in run]
+            spans += names if len(names) < 3 else [f"{names[0]}–{names[-1]}"]
         return text % {
-            "hours": words.listed(
-                [
-                    words.hour(hour.hour)
-                    for hour in self.answer.hours
-                    if hour.given is not None and not hour.given.shown
-                ]
-            ),
+            "hours": words.listed(spans),
             "days": "–".join(words.number(count) for count in sorted({min(days), max(days)})),
             "least": words.number(STRATUM_DAYS.value),
         }

@@ -122,9 +122,9 @@ class ScoreWords:
         return coarse_share(words, share) if answer.rounded else words.percent(share)
 
     def days(self, count: int) -> str:
-        """Return a number of common days in words."""
+        """Return a number of common days in words, the number never at the end of a line."""
         text = self.page.language.ngettext("%(num)s common day", "%(num)s common days", count)
-        return text % {"num": self.page.language.number(count)}
+        return (text % {"num": self.page.language.number(count)}).replace(" ", "\N{NO-BREAK SPACE}", 1)
 
     def behind(self, points: Mapping[str, Sequence[tuple[int, int]]]) -> str:
         """Return the days and hours behind the points of a chart, from the fewest to the most, by model."""

@@ -51,10 +51,12 @@ def model_colour(model: str) -> str:
 
 
 def model_class(model: str) -> str:
-    """Return the class of the style sheet that has the colour of a model."""
+    """Return the classes of the style sheet that have the colour and the dashes of a model."""
     if is_ours(model):
         return "m-own"
-    return f"m{model_index(model) % COLOURS + 1}"
+    colour = f"m{model_index(model) % COLOURS + 1}"
+    # The second and third model of a colour have a dashed and a dotted line: so must their keys.
+    return colour + ("", " dashed", " dotted")[model_index(model) // COLOURS % 3]
 
 
 def model_dash(model: str) -> list[int]:

@@ -11,7 +11,7 @@ import pytest
 from fastapi import Request
 
 from backend.answers.beacon_place import BeaconPlace
-from backend.answers.coming_day import ComingDay, GivenWind, Headline, UnshownReading
+from backend.answers.coming_day import ComingDay, ComingHour, GivenWind, Headline, UnshownReading
 from backend.answers.service import ServiceParts
 from backend.answers.shapes import Ends
 from backend.answers.trust import Standing, Trust, TrustedModel
@@ -228,3 +228,15 @@ async def test_hours_without_a_range_say_on_how_many_days_such_a_wind_was_announ
         if (text_of_row := [cell.text().strip() for cell in row.css("th, td")])
     }
     assert (cells["15:00"], cells["14:00"]) == ("11 days only", "10–10")
+
+
+@pytest.mark.parametrize(("code", "hours"), [("en", "10:00 and 12:00–14:00"), ("fr", "10 h et 12 h–14 h")])
+def test_consecutive_hours_without_a_range_are_one_span(tmp_path: Path, code: str, hours: str) -> None:
+    one = card(tmp_path, code, None)
+    thin = GIVEN.model_copy(update={"shown": False, "n_days": 6})
+    of_hours = [
+        ComingHour(hour=hour, winds={}, gust=None, direction=None, observed=None, on_slope=None, given=given)
+        for hour, given in ((10, thin), (11, GIVEN), (12, thin), (13, thin), (14, thin), (15, None))
+    ]
+    found = replace(one, answer=one.answer.model_copy(update={"hours": of_hours})).thin_text()
+    assert hours in plain(found)

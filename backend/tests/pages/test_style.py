@@ -9,6 +9,8 @@ from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser
 
+from backend.core.registry import MODELS
+from backend.pages.charts.style import model_class, model_dash
 from backend.tests.support.served import fill, make_service, served
 
 
@@ -28,3 +30,11 @@ async def test_the_policy_allows_the_style_sheet_of_the_page_and_no_other_inline
             page = LexborHTMLParser(answer.text)
             assert page.css("link[rel=stylesheet]") == [] and page.css("[style]") == []
         assert (await client.get("/style.css")).text == styles[0], "for pages that a browser still has"
+
+
+def test_the_keys_of_models_with_one_colour_have_the_dashes_of_their_lines() -> None:
+    classes = [model_class(model) for model in MODELS]
+    assert len(set(classes)) == len(classes), "two models look alike"
+    dashes = {("", "dashed", "dotted").index("".join(name.split()[1:])): model_dash(model)
+              for model, name in zip(MODELS, classes, strict=True)}  # fmt: skip
+    assert dashes == {0: [1, 0], 1: [6, 3], 2: [2, 2]}
