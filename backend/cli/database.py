@@ -14,7 +14,9 @@ from rich.table import Table
 from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import progress
+from backend.core.errors import ConfigError
 from backend.storage.database import Database
+from backend.storage.instances import require_none_alive
 from backend.storage.store_copy import (
     CopyDiffersError,
     TableCopy,
@@ -36,8 +38,15 @@ def upgrade(
     """Upgrade the store to this version of the program; create one if there is none.
 
     The commands that write (serve, collect, backfill, import) also do this for SQLite, after a copy of the
-    file beside it. A store on PostgreSQL is upgraded by this command alone, with --yes.
+    file beside it. A store on PostgreSQL is upgraded by this command alone, with --yes, and only while no
+    process of the service uses it.
     """
+    database = opened(context).service.database
+    if yes and database.path is None:
+        try:
+            database.require_current()
+        except ConfigError:
+            require_none_alive(database)
     service = opened(context).migrated(confirmed=yes)
     print_text(f"The store has this version: {service.database.name}")
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from backend import __version__
+from backend.core.errors import ConfigError
 from backend.core.text import printable
 from backend.storage import schema as t
 from backend.storage.database import Database, clock_of, from_epoch, maybe_time
@@ -66,6 +67,31 @@ def heartbeat_interval(database: Database) -> timedelta:
     on one machine, where the death of one is noticed without a heartbeat.
     """
     return timedelta(seconds=30 if database.path is None else 300)
+
+
+def require_none_alive(database: Database) -> None:
+    """Raise ConfigError while a process of the service uses a store that is to be upgraded.
+
+    An old process would go on reading and writing tables of another version.
+    """
+    column = t.instance.c
+    with database.read() as connection:
+        if not sa.inspect(connection).has_table(t.instance.name):
+            return  # there is no store, or one from before the list of processes
+        longest = (MISSED_HEARTBEATS * heartbeat_interval(database)).total_seconds()
+        query = sa.select(column.owner, column.role, column.host, column.pid).where(
+            column.stopped_at.is_(None), column.heartbeat_at >= clock_of(connection) - longest
+        )
+        alive = [
+            f"{printable(row.role)} (process {row.pid} on {printable(row.host)})"
+            for row in connection.execute(query.order_by(column.id))
+            if not is_dead(row.owner)
+        ]
+    if alive:
+        raise ConfigError(
+            f"the store is in use: stop {', '.join(alive)}, then upgrade it. A process that was killed on"
+            f" another machine counts for {longest:g} s"
+        )
 
 
 class Instances:

@@ -18,7 +18,9 @@ from backend.scoring.days.update import update
 from backend.storage import schema as t
 from backend.storage.backup import tables_of
 from backend.storage.database import Database, revisions
+from backend.storage.instances import Instances
 from backend.storage.ledger import Ledger
+from backend.storage.process_identity import this_process
 from backend.storage.store import Store
 from backend.storage.store_check import check_store
 from backend.storage.store_copy import copy_store
@@ -87,6 +89,27 @@ def test_it_is_upgraded_on_postgresql_after_confirmation_only(
             connection.scalar(sa.select(sa.func.count()).select_from(t.forecast))
             == tables_of(tmp_path / "scores.sqlite3")["forecast"]
         )
+
+
+def test_a_store_that_processes_use_is_not_upgraded_on_postgresql(
+    bare_postgres_url: str, tmp_path: Path
+) -> None:
+    database = Database(bare_postgres_url)
+    database.migrate()
+    api = Instances(database, owner="another-host/boot/1/1")
+    api.beat("api")
+    Instances(database, owner=f"{this_process()}0").beat("worker")  # a dead one of this machine
+    with database.write() as connection:
+        set_back(connection, revisions()[-2])
+    environment = {"DATABASE_URL": bare_postgres_url, "DATA_DIR": str(tmp_path)}
+    refused = typed("db upgrade --yes", environment)
+    assert (refused.exit_code, "the store is in use: stop api (process " in refused.stderr) == (2, True)
+    assert "worker" not in refused.stderr
+    api.stop()
+    assert typed("db upgrade --yes", environment).exit_code == 0
+    api.beat("api")
+    assert typed("db upgrade --yes", environment).exit_code == 0, "there is nothing to upgrade"
+    database.close()
 
 
 def test_a_store_without_room_for_its_copy_is_not_upgraded(tmp_path: Path) -> None:
