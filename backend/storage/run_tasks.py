@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import SimpleNamespace
 
 import sqlalchemy as sa
@@ -167,10 +167,6 @@ class RunTasks:
                     .values(lease_until=clock_of(connection) + self._lease)
                 )
         return queued_again
-
-    def overdue(self, now: datetime, deadline: timedelta) -> tuple[HandedOver, ...]:
-        """Return the runs under way that started longer than `deadline` ago."""
-        return tuple(run for run in self.handed_over() if now - run.start > deadline)
 
 
 def _queue_open(connection: sa.Connection, run_id: int) -> int:
