@@ -28,8 +28,9 @@ from backend.files.month_files import (
 )
 from backend.files.writing import new_file
 from backend.storage import schema as t
-from backend.storage.database import Connection, Database, to_epoch
+from backend.storage.database import Connection, Database, from_epoch, to_epoch
 from backend.storage.export_queries import model_names, months_with_values, site_series, station_codes
+from backend.storage.retention import newest_value
 from backend.storage.store_identity import store_identity
 
 CLOSED_AFTER = timedelta(days=10)
@@ -77,12 +78,14 @@ def export_months(
     """Export the closed months that are not in the folder yet; yield the manifest of each new file.
 
     With `later_values`, files that exist are compared with their checksums and with the store, and values
-    that are in none of them go to a further file. Raises MonthFileError, ConfigError, StoreUnavailableError.
+    that are in none of them go to a further file. Otherwise a month has one file, and has to be complete by
+    the values of the store too. Raises MonthFileError, ConfigError, StoreUnavailableError.
     """
     folder = month_folder(database, path)
     with drafts(path) as work:
         for kind in KINDS:
-            for month, owners in closed_months(database, kind, now, closed).items():
+            until = now if later_values else by_newest_value(database, kind, now)
+            for month, owners in closed_months(database, kind, until, closed).items():
                 if later_values or not folder.manifests(kind, month):
                     made = export_month(database, folder, kind, month, owners, terms, now, work, on_rows)
                     if made is not None:
@@ -102,6 +105,13 @@ def closed_months(
     with database.read() as connection:
         found = months_with_values(connection, TABLES[kind])
     return {month: owners for month, owners in found.items() if month.end <= to_epoch(now - closed)}
+
+
+def by_newest_value(database: Database, kind: Kind, now: datetime) -> datetime:
+    """Return `now`, or the time of the newest value of its kind if that is earlier: a clock may be ahead."""
+    with database.read() as connection:
+        newest = newest_value(connection, TABLES[kind])
+    return now if newest is None else min(now, from_epoch(newest))
 
 
 def export_month(

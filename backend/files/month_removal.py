@@ -24,6 +24,7 @@ from backend.files.dictionary import Origin
 from backend.files.month_export import (
     TABLES,
     Terms,
+    by_newest_value,
     closed_after,
     closed_months,
     export_month,
@@ -35,12 +36,11 @@ from backend.files.month_export import (
 )
 from backend.files.month_files import KINDS, Kind, MonthFileError, drafts
 from backend.scoring.days.update import update
-from backend.storage.database import Database, from_epoch
+from backend.storage.database import Database
 from backend.storage.export_queries import owner_names
 from backend.storage.retention import (
     count_rows,
     first_day_from,
-    newest_value,
     note_problem,
     raise_floor,
     remove_batches,
@@ -97,12 +97,8 @@ def removable(database: Database, rules: Rules, now: datetime) -> Iterator[tuple
     """
     for kind in KINDS:
         keep = rules.keep.get(kind)
-        if keep is None:
-            continue
-        with database.read() as connection:
-            newest = newest_value(connection, TABLES[kind])
-        if newest is not None:
-            until = min(now, from_epoch(newest))
+        if keep is not None:
+            until = by_newest_value(database, kind, now)
             for month, owners in closed_months(database, kind, until, max(rules.closed, keep)).items():
                 yield kind, month, owners
 

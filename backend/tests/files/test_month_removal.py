@@ -290,7 +290,10 @@ def test_the_command_shows_asks_and_removes(lived_store: Path, tmp_path: Path) -
 
 def test_the_command_does_the_work_of_the_day_and_records_how_it_went(tmp_path: Path) -> None:
     store = open_store(sqlite_url(tmp_path))
-    store.add_observations(observations(reading(9)))
+    month_later = NOW + timedelta(days=31)
+    for moment in (NOW, month_later):
+        value = reading(9, minutes=(NOW - moment) // timedelta(minutes=1))
+        store.add_observations(observations(value, collected_at=moment))
     environment = {"DATABASE_URL": sqlite_url(tmp_path), "MONTHS_DIR": str(tmp_path / "months")}
 
     def problem() -> str | None:
@@ -397,5 +400,7 @@ def test_a_clock_that_is_ahead_removes_nothing(small: Store, tmp_path: Path) -> 
     before = contents(small.database, t.forecast, t.observation)
     ahead = datetime(2031, 1, 1, tzinfo=UTC)
     look(small.database, rules(tmp_path / "months", 120), ahead)
+    exported = {path.parent.name for path in (tmp_path / "months").glob("*/*/part-*")}
+    assert exported == {"month=2026-06"}, "July is not complete"
     assert contents(small.database, t.forecast, t.observation) == before
     assert small.add_observations(observations(reading(10, minutes=-10), collected_at=NOW)) == 1

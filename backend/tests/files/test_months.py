@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from backend.core.errors import ConfigError
 from backend.core.parameters import Parameter
+from backend.core.private_files import open_to_others
 from backend.core.utc_month import UtcMonth
 from backend.files.columns import MOMENT, MONTH_FORECASTS, MONTH_OBSERVATIONS
 from backend.files.dictionary import Origin
@@ -214,6 +215,12 @@ def test_a_file_is_written_once_and_later_values_go_to_a_further_one(store: Stor
     rows = sorted((tuple(row) for row in newest.select(OBSERVATION_FIELDS).iter_rows()), key=repr)
     assert len(found) == len(newest) + 1
     assert len(rows) == len(stored(store.database, t.observation, JULY))
+
+
+def test_the_files_are_out_of_reach_of_other_users(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "months").mkdir(mode=0o755)
+    export(store, tmp_path / "months")
+    assert [place for place in (tmp_path / "months").glob("*/*") if open_to_others(place)] == []
 
 
 def test_a_manifest_states_contents_and_terms(store: Store, tmp_path: Path) -> None:
