@@ -210,6 +210,22 @@ def test_a_moved_station_starts_again_on_the_day_of_its_move(world: IssuingWorld
     assert state.days[0] < 5, "the days since the move, and none before it"
 
 
+@pytest.mark.parametrize(("metres", "first"), [(100, NEXT - 3), (400, NEXT - 2)])
+def test_a_move_that_a_second_route_states_later_starts_nothing_again(
+    world: IssuingWorld, metres: int, first: int
+) -> None:
+    """Unless it states another place: routes that disagree are not known to state one move."""
+    stated = {"direct": (0, NEXT - 3), "late": (metres, NEXT - 2)}
+    for route, (apart, moved) in stated.items():
+        world.place("ffvl:1", at(FIRST, 13), 45.85, route)
+        for day in (moved, moved + 1, moved + 2):
+            world.place("ffvl:1", at(day, 13), 45.87 + apart / 111_200, route)
+    world.days(NEXT, 1)
+    with world.database.read() as connection:
+        saved = saved_states(connection, TOMORROW, Parameter.WIND_SPEED, ["planfait"])["public"]["planfait"]
+    assert saved.first == first
+
+
 def test_what_is_withheld_is_in_no_public_forecast(world: IssuingWorld) -> None:
     world.hidden = Hidden({"arome": "arome"}, frozenset())
     world.days(NEXT, 1)

@@ -143,12 +143,12 @@ class IssuingWorld:
                 )
             )
 
-    def place(self, station: str, moment: datetime, latitude: float) -> None:
+    def place(self, station: str, moment: datetime, latitude: float, route: str = "test") -> None:
         """Store an answer that states where a station stands."""
         self.store.add_observations(
             ObservationBatch(
                 source=network_of(station),
-                route="test",
+                route=route,
                 rank=0,
                 collected_at=moment,
                 positions=(Position(station, moment, latitude, 6.22),),
