@@ -55,7 +55,7 @@ def decided(
     # Of all sites together: what a site with few days is expected to gain before its own days show it.
     gain = over_days(evidence.best_error - evidence.error)
     vetoes = {}
-    for index, site in enumerate(sites):
+    for index, site in enumerate(sites if now.open else ()):  # a closed gate is closed for every site
         own = Evidence(*(getattr(evidence, each.name)[:, index : index + 1] for each in fields(Evidence)))
         if over_days(own.error).days and (found := gate.veto(own, gain.mean)) is not None:
             vetoes[site] = _reason(found)

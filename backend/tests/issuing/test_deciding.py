@@ -15,6 +15,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.forecast.cells import Floats
 from backend.forecast.gate import DECIDED_EVERY, GATED_DAYS, TRIAL_DAYS
 from backend.forecast.learning import METHOD
+from backend.issuing.deciding import decided
 from backend.storage.gate_decisions import GateDecision, Grounds, append_decision, decisions
 from backend.storage.issued import chains
 from backend.storage.issued_batches import IssuedBatch, store_issued_batch
@@ -151,6 +152,21 @@ def test_too_few_days_of_evidence_stay_a_trial(world: IssuingWorld) -> None:
     wind = world.issued(FIRST + PLAYED)[0].hours
     assert wind.days > GATED_DAYS
     assert (wind.state, wind.reasons[0].code) == (GateState.TRIAL, "few_days")
+
+
+def test_a_closed_gate_has_no_veto_of_a_site(
+    world: IssuingWorld, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One bad day of a site is no veto: the gate has not opened."""
+    path = tmp_path_factory.mktemp("veto") / "store.sqlite3"
+    world.database.engine.raw_connection().execute(f"VACUUM INTO '{path}'")
+    early = IssuingWorld(open_database(f"sqlite:///{path}"))
+    evidence(early, range(FIRST - 20, FIRST - 19), error=30.0)
+    question = Question("public", TOMORROW, Parameter.WIND_SPEED)
+    with early.database.read() as connection:
+        found = decided(connection, question, [site.id for site in early.sites], at(FIRST - 10, 19), None)
+    assert found is not None and (found.open, found.grounds.days) == (False, 1)
+    assert found.grounds.vetoes == {}
 
 
 @pytest.mark.parametrize(
