@@ -24,6 +24,7 @@ from backend.storage.issued import chains
 from backend.storage.issued_batches import store_issued_batch
 from backend.storage.learning_days import Question, learning_days, saved_states
 from backend.storage.score_queries import model_ids
+from backend.storage.store_copy import copy_store
 from backend.tests.support.issuing_world import (
     EVENING,
     FIRST,
@@ -102,7 +103,12 @@ def test_the_forecast_is_nearer_to_the_weather_than_any_model(world: IssuingWorl
     assert error(wind.values) < 0.7 * error(wind.best_values)
 
 
-def test_a_direction_is_turned_back_across_north_by_what_was_learned_in_wind(world: IssuingWorld) -> None:
+def test_a_direction_is_turned_back_across_north_by_what_was_learned_in_wind(
+    played: IssuingWorld, database_url: str
+) -> None:
+    database = open_database(database_url)
+    copy_store(played.database, database, lambda _table, _rows: None)
+    world = IssuingWorld(database)
     world.days(NEXT, 1)
     direction = world.issued(NEXT + 1)[2].hours
     values, best = (np.array(each, float) / 1000 for each in (direction.values, direction.best_values))
