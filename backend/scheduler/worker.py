@@ -33,6 +33,9 @@ TASKS_AT_ONCE = 4
 AGAIN_SECONDS = 5
 """Pause before another attempt, after a stop or an error that is not the task's."""
 
+SCORES_AGAIN_SECONDS = 60
+"""Pause before another attempt at score days after an error; it becomes longer by this with each attempt."""
+
 
 class TaskWorker:
     """Does tasks until it is stopped."""
@@ -147,7 +150,9 @@ class TaskWorker:
         )
         # What goes wrong in a task is in its outcome: here it was stopped, or the store did not answer.
         app.task(name=TASK, retry=RetryStrategy(wait=AGAIN_SECONDS))(self.do)
-        app.task(name=SCORES)(self.make_scores)
+        # A keeper queues days that are due, three times a lease: not while their job waits here after a bug.
+        pause = RetryStrategy(wait=SCORES_AGAIN_SECONDS, linear_wait=SCORES_AGAIN_SECONDS)
+        app.task(name=SCORES, retry=pause)(self.make_scores)
         return app
 
 

@@ -231,6 +231,29 @@ async def test_days_that_are_due_are_queued_by_groups_of_sites_also_after_their_
         assert queued(connection, SCORES) == {0: False}
 
 
+async def test_score_days_that_cannot_be_made_are_not_tried_again_at_once(postgres_url: str) -> None:
+    class Breaking(list[Container[int]]):
+        def append(self, sites: Container[int], /) -> None:
+            super().append(sites)
+            raise ValueError("a bug of ours")
+
+    def waiting() -> dict[int, bool]:
+        with world.database.read() as connection:
+            return queued(connection, SCORES)
+
+    made = Breaking()
+    world, keeper = shared(postgres_url)
+    async with at_work(world, keeper, made):
+        await world.runner.tick(FORECASTS)
+        await ended(world)
+        await keeper.look()
+        await until(lambda: bool(made) and waiting() in ({0: False}, {}))
+        for _ in range(3):
+            await keeper.look()
+        assert waiting() == {0: False}
+    assert len(made) == 1
+
+
 async def test_a_run_is_queued_with_its_claim_or_not_at_all(postgres_url: str) -> None:
     """A scheduler that is killed between claim and hand-over leaves neither, and the slot is still due."""
     world, _keeper = shared(postgres_url)
