@@ -6,10 +6,10 @@ learned days nothing is issued, but the models' values are kept for the learning
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Protocol
 
 import msgspec
@@ -180,7 +180,8 @@ def _of_parameter(
             question = Question(audience, of_view.view.number, parameter)
             units = _units(connection, question, of_view, of_audience, saved[audience], unpacked)
             of_question = _Decision(question, of_view, gates[audience])
-            yield from of_question.issued(units, known)
+            if units:
+                yield of_question.issued(units, known)
     for audience, of_audience in places.items():
         question = Question(audience, of_view.view.number, parameter)
         ids = [place.site for place in of_audience]
@@ -272,8 +273,8 @@ class _Decision:
             return GateState.VETO, (grounds.vetoes[site],)
         return GateState.SHOWN, ()
 
-    def issued(self, units: Sequence[Unit], known: dict[Hashable, list[Made]]) -> Iterator[IssuedBatch]:
-        """Yield batches of units, after each has learned what came since its last decision.
+    def issued(self, units: Sequence[Unit], known: dict[Hashable, list[Made]]) -> IssuedBatch:
+        """Return what is issued for units, after each has learned what came since its last decision.
 
         `known` are results by their inputs: of those that are there nothing is computed again.
         """
@@ -283,6 +284,7 @@ class _Decision:
             waiting = {of: one for of, one in unit.known.waiting.items() if day - of <= MOST_DAYS_TO_WAIT}
             unit = replace(unit, known=replace(unit.known, waiting=waiting))
             ready.append((unit, self._arrived(unit)))
+        parts: list[tuple[Unit, Mapping[int, Ints], Made, bool]] = []
         ready.sort(key=lambda pair: (list(pair[0].known.models), list(pair[1]), pair[0].site))
         for _, same in groupby(ready, key=lambda pair: (list(pair[0].known.models), list(pair[1]))):
             some, readings = zip(*same, strict=True)
@@ -292,7 +294,8 @@ class _Decision:
             is_public = results is not None  # the public audience is the first one
             if results is None:
                 results = known[key] = made(some, readings, inputs, day, rules)
-            yield self._batch(some, readings, results, is_public=is_public)
+            parts += zip(some, readings, results, repeat(is_public))
+        return self._batch(parts)
 
     def _arrived(self, unit: Unit) -> dict[int, Ints]:
         """Return the readings of the days that a unit learns now, in the order of the days."""
@@ -304,17 +307,10 @@ class _Decision:
             found[day] = observed
         return found
 
-    def _batch(
-        self,
-        units: Sequence[Unit],
-        readings: Sequence[Mapping[int, Ints]],
-        results: Sequence[Made],
-        *,
-        is_public: bool,
-    ) -> IssuedBatch:
+    def _batch(self, parts: Iterable[tuple[Unit, Mapping[int, Ints], Made, bool]]) -> IssuedBatch:
         day, at, now = self.of_view.day, to_epoch(self.of_view.decision), self.of_view.clock()
         forecasts, states, learned = [], [], list[ModelsOfDay | ReadingsOfDay]()
-        for unit, of_unit, result in zip(units, readings, results, strict=True):
+        for unit, of_unit, result, is_public in parts:
             if unit.announced:
                 learned.append(ModelsOfDay(unit.site, unit.station, day, at, unit.announced))
             learned += (

@@ -8,7 +8,7 @@ an answer is made. The weather is that of `proofs/forecast_world.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from itertools import product
 from pathlib import Path
@@ -113,8 +113,9 @@ def _fill(database: Database, shape: Shape) -> None:
             states = list(_states(sites, models[parameter], observed[parameter], first, view, parameter))
             with database.write() as connection:
                 append_learning(connection, question, parts)
-                for audience in AUDIENCES:
-                    save_states(connection, question._replace(audience=audience), states)
+                save_states(connection, question, states)
+                shared = [replace(state, is_public=True) for state in states]
+                save_states(connection, question._replace(audience="operator"), shared)
     learning = t.forecast_learning
     names = [column.name for column in learning.columns]
     columns = [sa.literal("operator") if name == "audience" else learning.c[name] for name in names]
