@@ -45,7 +45,7 @@ _MOST_KEPT = 350
 """Histories that a process keeps, the least recently used dropped first: 184 kB each."""
 
 _AT_ONCE = 30
-"""Sites whose histories are made in advance in one transaction: 0.5 s of the processor."""
+"""Sites whose histories are made in advance in one transaction: 0.5 s of the processor after a start."""
 
 _PARAMETERS = tuple(Parameter)
 
@@ -232,15 +232,15 @@ def _shown(
 ) -> tuple[dict[str, dict[Parameter, IssuedForecast]], dict[str, IssuedHistory]]:
     """Return wind and gust of a day where both are shown, and the histories of these sites, by site id."""
     rows_of, asked = {}, []
-    for name, all_rows in newest_issued(service, sites, day, withheld).items():
-        rows = {parameter: row for parameter, row in all_rows.items() if parameter in WINDS}
+    newest = newest_issued(service, sites, day, withheld)
+    for site in sites:
+        rows = {parameter: row for parameter, row in newest[site.id].items() if parameter in WINDS}
         if Parameter.WIND_SPEED not in rows or any(
             row.hours.state != GateState.SHOWN for row in rows.values()
         ):
             continue
-        site = next(each for each in sites if each.id == name)
         past = PastDays.of(site, rows[Parameter.WIND_SPEED])
         if past is not None:
-            rows_of[name] = rows
+            rows_of[site.id] = rows
             asked.append(past)
     return rows_of, present_histories(service.database, asked, withheld)

@@ -11,7 +11,7 @@ import numpy as np
 
 from backend.answers.home import prepare_home
 from backend.answers.issued_history import IssuedHistory
-from backend.answers.kept_histories import PastDays, day_chances, present_histories
+from backend.answers.kept_histories import PastDays, day_chances, prepare_histories, present_histories
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import NOTHING, withheld_from_public
 from backend.core.issued import IssuedForecast
@@ -142,6 +142,7 @@ def test_the_chance_in_the_list_follows_new_readings_at_once(tmp_path: Path) -> 
         return chances[SITE.id].days_above
 
     assert prepare_home(reading) == len(service.sites())
+    assert prepare_histories(reading, tomorrow) == 1, "two sites have no forecast that is shown"
     assert days_above() == 0
     keep(
         service.database, service.sites()[0], FIRST, models={}, stations={FFVL: {SPEED: constant(DAYS, 30.0)}}
