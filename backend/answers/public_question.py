@@ -111,7 +111,7 @@ def public_question(
         raise UnpublishedDaysError(sorted(present), published)
     newest = newest_window(months)
     if newest is not None:
-        # A public model of which no month is published, such as our own in its first weeks, must not be
+        # A public model without a published month, such as our own in its first weeks, must not be
         # missing without a word.
         named = frozenset(name for name in stored_models if is_public.get(name) and model is None)
         return replace(question, first=newest.first, last=newest.last, public=True, named_models=named)

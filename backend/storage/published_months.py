@@ -15,7 +15,7 @@ OF_MODEL, OF_STATION = 0, 1
 """The kinds of owners of a published month."""
 
 WITHDRAWN = (2, 0)
-"""Kind and owner of a month of which some owner was withdrawn, until the month is published again."""
+"""Kind and owner of a month from which some owner was withdrawn, until it is published again."""
 
 _OWNED = {OF_MODEL: (t.public_forecast_day, "model_id"), OF_STATION: (t.public_observed_day, "station_id")}
 

@@ -183,7 +183,7 @@ def _changed(connection: sa.Connection, table: sa.Table, removal: int) -> None:
     """Mark the days that the rows of a removal reach as due, and withdraw the published months of these days.
 
     The copy of a month changes by at least 20 days or not at all, but a removed value must count nowhere.
-    Final days go on counting it, and nothing would publish a month again of which no other day changed.
+    Final days go on counting it, and nothing would publish a month again without a change of another day.
     """
     removed, of_forecasts = REMOVED[table], table is t.forecast
     owner, time = (removed.c[column.name] for column in list(table.primary_key)[:2])
