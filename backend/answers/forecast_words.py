@@ -21,10 +21,10 @@ from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS, Reason
 _WITH_FIGURES = {
     Reason.FEW_DAYS: "it has {figure:.0f} of {limit:.0f} days of proof so far; an issued day counts once"
     " {limit:.0f} days are learned",
-    Reason.COVERAGE_OFF: "its intervals held for {figure:.0%} of the readings in place of {limit:.0%}",
+    Reason.COVERAGE_OFF: "its intervals held for {share} of the readings in place of {aim}",
     Reason.COVERAGE_UNCERTAIN: "how often its intervals hold is known to {points:.0f} points only, and"
     " {limit_points:.0f} are needed",
-    Reason.SITE_UNDER_COVERS: "its intervals held here for {figure:.0%} of the readings only",
+    Reason.SITE_UNDER_COVERS: "its intervals held here for {share} of the readings only",
 }
 _PLAIN = {
     Reason.FEW_DAYS: "it has too few days of proof",
@@ -61,6 +61,8 @@ def reason_words(reason: GateReason, learned: int) -> str:
         return _WITH_FIGURES[code].format(
             figure=reason.figure,
             limit=reason.limit,
+            share=share_words(reason.figure),
+            aim=share_words(reason.limit),
             points=100 * reason.figure,
             limit_points=100 * reason.limit,
         )

@@ -83,11 +83,16 @@ def duel_sentence(words: ScoreWords, duel: Duel) -> str:
 
 
 def duel_interval(words: ScoreWords, duel: Duel) -> str:
-    """Return the mean daily difference of the errors with its interval, a minus b; a dash if not known."""
+    """Return the mean daily difference of the errors with its interval; a dash if not known.
+
+    It is the model that the sentence names first minus the other.
+    """
     if duel.difference is None:
         return "–"
-    difference = words.amount(duel.difference, sign=True)
+    sign = -1 if duel.outcome == "b_better" else 1
+    difference = words.amount(sign * duel.difference, sign=True)
     if duel.interval is None:
         return difference
-    low, high = (words.amount(end, unit=False, sign=True) for end in (duel.interval.low, duel.interval.high))
+    ends = sorted((sign * duel.interval.low, sign * duel.interval.high))
+    low, high = (words.amount(end, unit=False, sign=True) for end in ends)
     return f"{difference} ({low} … {high})"

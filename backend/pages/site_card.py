@@ -67,7 +67,7 @@ class SiteCard:
         top = 404
         if hours and self.row is not None and self.row.day_chance is not None:
             chance = chance_item(page, self.row.day_chance, page.choices.lim, page.choices.glim)
-            picture.text(40, 374, shortened(chance, 66), 30, bold=True)
+            picture.text(40, 374, shortened(chance[:1].upper() + chance[1:], 66), 30, bold=True)
             top = 428
         picture.text(40, top, text.finding(answer), 44, bold=True)
         for index, line in enumerate(wrapped(text.verdict(answer), 66, 3)):

@@ -220,7 +220,7 @@ def test_where_the_gate_is_closed_the_best_model_stands_with_the_reason(
         ("coverage_off", 0.7),
         ("mae_not_better", None),
     ]
-    assert "held for 70% of the readings in place of 80%" in wind.reason
+    assert "held for 70 % of the readings in place of 80 %" in wind.reason
     assert "not surely smaller" in wind.reason and "best model is shown instead" in wind.reason
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,15 @@ async def test_each_pair_has_its_outcome_in_words_and_its_interval(tmp_path: Pat
     french = text_of(await page_of(service, PAGE, "fr"))
     assert "AROME se trompe moins : de 2,0 km/h en moyenne, contre 6,0 km/h pour MeteoParapente." in french
     assert "sont trop proches pour trancher" in french
+
+
+async def test_the_sign_is_of_the_model_that_the_sentence_names_first(tmp_path: Path) -> None:
+    # By name AROME is the first of the two, and MeteoParapente errs less.
+    arome, parapente = speeds(26.0 + noise(1, size=0.5), 22.0 + noise(2, size=0.5))
+    page = await page_of(scored_site(tmp_path, {AROME: arome, PARAPENTE: parapente}), PAGE)
+    (row,) = (" ".join(row.text(separator=" ").split()) for row in page.css("table tbody tr"))
+    assert row.startswith("MeteoParapente errs less than AROME: by 2.0 km/h on average")
+    assert re.search(r"−4\.\d km/h \(−4\.\d … −3\.\d\)", row), row
 
 
 async def test_one_model_or_one_pair_may_be_chosen(tmp_path: Path) -> None:
