@@ -40,6 +40,15 @@ def _environment(language: Language) -> Environment:
     return environment
 
 
+def load_templates(language: Language) -> list[str]:
+    """Compile all templates, and return their names: the first page would wait for its own."""
+    environment = _environment(language)
+    names = environment.list_templates(extensions=["html"])
+    for name in names:
+        environment.get_template(name)
+    return names
+
+
 def render(language: Language, template: str, **values: Any) -> str:
     """Return the HTML of a template of `web/templates` in a language."""
     return _environment(language).get_template(template).render(values)

@@ -14,7 +14,8 @@ from babel.messages.pofile import read_po
 
 from backend.pages.charts import render
 from backend.pages.charts.intervals import IntervalChart, Point
-from backend.pages.language import LOCALES, language, preferred_language
+from backend.pages.language import LANGUAGES, LOCALES, language, preferred_language
+from backend.pages.rendering import load_templates
 from backend.scoring.constants import CONSTANTS
 
 BACKEND = Path(__file__).parents[2]
@@ -140,3 +141,10 @@ def test_another_language_is_refused() -> None:
 def test_the_axes_of_a_chart_write_decimals_like_the_text(code: str, tick: str) -> None:
     drawn = IntervalChart(groups=["6-8 h"], unit="km/h", models={"arome_0025": {0: Point(-2.2, -2.5, 0.0)}})
     assert f">{tick}<" in render.svg(drawn.spec(), "text", decimals=language(code).of_charts)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_all_templates_are_loaded_in_advance(code: str) -> None:
+    names = load_templates(language(code))
+    of_files = {path.name for path in (BACKEND / "web" / "templates").rglob("*.html")}
+    assert {name.rpartition("/")[2] for name in names} == of_files
