@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -70,6 +71,27 @@ def test_there_is_no_interval_below_nine_days_even_of_three_hours() -> None:
     past_errors[-8:, :, :3] = 1.0
     values = np.full((8, 4), 10.0)
     assert np.isnan(interval.dressed(values, past_errors * 10, past_errors, 0.0)).all()
+
+
+def test_equal_errors_count_in_the_order_of_their_hours_and_a_day_of_25_hours_as_one_day() -> None:
+    rng = np.random.default_rng(1)
+    errors = rng.integers(-2, 3, (3, 30, 8, 4)).astype(float)
+    errors[rng.random(errors.shape) < 0.3] = np.nan
+    errors[..., 3] = np.nan
+    errors[0, 20, 0, 3] = 1.0  # the second 2 o'clock
+    past = np.broadcast_to(np.arange(30.0)[:, None, None] + 10, errors.shape)  # a third has 10 days, too few
+    values = np.full((3, 8, 4), 20.0)
+    together = interval.dressed(values, past, errors, 0.0) - 20
+    for unit, hour_class in product(range(3), range(8)):
+        alone = interval.dressed(values[unit], past[unit], errors[unit], 0.0) - 20
+        np.testing.assert_array_equal(together[unit], alone)
+        there = ~np.isnan(errors[unit, :, hour_class])
+        weight = (there / np.maximum(there.sum(axis=1, keepdims=True), 1))[there]
+        members = errors[unit, :, hour_class][there]
+        order = members.argsort(kind="stable")
+        rank = weight[order].cumsum() - weight[order] / 2 + 0.5
+        expected = np.interp(interval.LEVELS * (weight.sum() + 1), rank, members[order])
+        np.testing.assert_allclose(together[unit, hour_class], np.tile(expected, (4, 1)), atol=1e-12)
 
 
 def test_strong_wind_is_dressed_with_the_errors_of_strong_wind() -> None:
