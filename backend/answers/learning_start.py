@@ -19,7 +19,7 @@ from backend.scoring.views import DecisionView
 from backend.storage.announced import described_stations
 from backend.storage.database import Connection
 from backend.storage.learning_days import Question, extents
-from backend.storage.positions import Move, first_stated, moves
+from backend.storage.positions import Move, first_stated_moves
 
 
 class RestartReason(StrEnum):
@@ -45,8 +45,8 @@ class LearningRestart(ApiModel):
 
 def newest_moves(connection: Connection, stations: Mapping[str, str]) -> dict[str, Move]:
     """Return the newest move of one station of each site, if it moved at all, by site id."""
-    found = moves(connection, {site: (station,) for site, station in stations.items()})
-    return {move.site: move for move in first_stated(found)}  # oldest first: the newest one stays
+    found = first_stated_moves(connection, {site: (station,) for site, station in stations.items()})
+    return {move.site: move for move in found}  # oldest first: the newest one stays
 
 
 def learning_restart(

@@ -42,7 +42,7 @@ from backend.storage.learning_days import (
     learning_days,
     saved_states,
 )
-from backend.storage.positions import first_stated, moves
+from backend.storage.positions import first_stated_moves
 from backend.storage.score_queries import model_ids
 
 MOST_UNITS = 40
@@ -89,7 +89,7 @@ class Issuer:
         with self.database.read() as connection:
             moved = [
                 (move.site, move.station, local_day(move.since))
-                for move in first_stated(moves(connection, {site.id: site.stations for site in sites}))
+                for move in first_stated_moves(connection, {site.id: site.stations for site in sites})
             ]
             names = {number: name for name, number in model_ids(connection).items() if name != OWN_MODEL.name}
             coming = {site.id: announced(connection, site, views, day, names) for site in sites}

@@ -365,15 +365,15 @@ def moves(connection: sa.Connection, sites: Mapping[str, Sequence[str]]) -> list
     return sorted(site_moves, key=lambda move: (move.since, move.site, move.station, move.route))
 
 
-def first_stated(moves_of_sites: Iterable[Move]) -> list[Move]:
-    """Return moves, given oldest first, without those that another route stated before.
+def first_stated_moves(connection: sa.Connection, sites: Mapping[str, Sequence[str]]) -> list[Move]:
+    """Return `moves`, without those that another route stated before.
 
     Routes state a move at different times, and the first one dates it. Where routes state the new place
     MOVED_METRES apart or more, each has a move of its own.
     """
     newest: dict[tuple[str, str], Move] = {}
     found = []
-    for move in moves_of_sites:
+    for move in moves(connection, sites):
         before = newest.get((move.site, move.station))
         if (
             before is None
