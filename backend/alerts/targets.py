@@ -17,6 +17,9 @@ from backend.core.errors import ConfigError
 from backend.core.text import one_line
 from backend.storage.alerts import Message
 
+DELIVERY_SECONDS = 60
+"""The most for a delivery, with what Apprise repeats."""
+
 _LONGEST_REASON = 300
 
 
@@ -30,13 +33,23 @@ class Target:
     plugin: Any  # of Apprise
 
 
-def targets_of(urls: SecretStr | None) -> tuple[Target, ...]:
-    """Return the addresses. Raises ConfigError for one that Apprise cannot use, without its text."""
+def targets_of(urls: SecretStr | None, *, in_pool: bool = True) -> tuple[Target, ...]:
+    """Return the addresses. Raises ConfigError for one that Apprise cannot use, without its text.
+
+    Apprise delivers in threads of a pool, to give up after DELIVERY_SECONDS; without `in_pool`, in the thread
+    of its caller, which a Ctrl-C can stop at any moment. A Ctrl-C while the main thread starts a thread of
+    the pool leaves that thread without work and without an end, and the command waits for it.
+    """
     if urls is None:
         return ()
     import apprise
 
-    asset = apprise.AppriseAsset(app_id="MétéoScore", app_desc="MétéoScore", async_mode=False)
+    asset = apprise.AppriseAsset(
+        app_id="MétéoScore",
+        app_desc="MétéoScore",
+        async_mode=False,
+        service_timeout=DELIVERY_SECONDS if in_pool else 0,
+    )
     targets = []
     for number, address in enumerate(address_list(urls.get_secret_value()), 1):
         plugin = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Annotated, cast
 
 import typer
@@ -10,6 +12,7 @@ from backend.alerts.targets import deliver, targets_of
 from backend.answers.service import ServiceParts
 from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
+from backend.core.daemon_thread import in_daemon_thread
 from backend.core.errors import ConfigError
 from backend.core.masking import mask_of
 from backend.core.text import printable
@@ -35,7 +38,7 @@ def alert(
     settings = used.settings
     if settings.alert_urls is None:
         raise ConfigError("ALERT_URLS is not set: it has the addresses to send to, see docs/operations.md")
-    targets = targets_of(settings.alert_urls)
+    targets = targets_of(settings.alert_urls, in_pool=False)
     masked = mask_of(settings.secrets())
     if test:
         failed = 0
@@ -54,7 +57,9 @@ def alert(
         raise typer.Exit(1 if failed else 0)
     service = used.migrated()
     alerts = AlertStore(service.database)
-    undelivered = service.alert_watch.round(cast(ServiceParts, service), alerts, in_service=False)
+    watching = partial(service.alert_watch.round, cast(ServiceParts, service), alerts, in_service=False)
+    # The watch delivers in threads of a pool. The main thread starts none of them (see targets_of).
+    undelivered = asyncio.run(in_daemon_thread("alerts", watching))
     open_ones = alerts.open_alerts()
     if as_json:
         print_json([{"subject": one.key, "since": one.since, "sentence": one.sentence} for one in open_ones])
