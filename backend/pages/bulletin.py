@@ -25,6 +25,7 @@ EVENING = time(19, 5)
 _NAME_WIDTH, _CELL_WIDTH, _GAP = 400, 148, 8
 _FIRST_ROW, _ROW_HEIGHT = 142, 84
 _FOOT_LETTERS = 84
+_TITLE_LETTERS = 25
 
 
 def newest_is_about_today(now: datetime) -> bool:
@@ -171,7 +172,8 @@ class Bulletin:
         """Return the specification of the picture: a row for each site."""
         page, words, home = self.page, self.page.language, self.answer.home
         picture = Picture()
-        picture.text(40, 52, self.title, 50, bold=True)
+        size = min(50, _TITLE_LETTERS * 50 // len(self.title))  # the limits are beside it
+        picture.text(40, 52, self.title, size, bold=True)
         picture.text(WIDTH - 10, 52, limits_text(page), 28, color="var(--quiet)", align="right")
         units = words.gettext("wind, gust in %(unit)s") % {"unit": page.unit.symbol}
         picture.text(40, 112, units, 30, color="var(--quiet)")
