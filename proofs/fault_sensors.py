@@ -170,7 +170,7 @@ def _scored(database: Database, day: int, parameter: Parameter) -> int:
     number = local_day(BEGINS + timedelta(days=day, hours=12))
     with database.read() as connection:
         found = days.observed_columns(connection, 1, number, number)
-    return int((found.hourly[:, list(Parameter).index(parameter)] != ABSENT).sum())
+    return int((found.hourly[:, parameter.number] != ABSENT).sum())
 
 
 def _stored(database: Database, parameter: Parameter) -> int:

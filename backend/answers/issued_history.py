@@ -18,7 +18,7 @@ from pydantic import Field
 from backend.answers.base import ApiModel
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding
-from backend.core.columns import Ints
+from backend.core.columns import SPEED, Ints
 from backend.core.issued import Audience, GateState, IssuedForecast, IssuedHours, PastHours
 from backend.core.local_time import HOUR, date_of, day_number, local_moment
 from backend.core.parameters import Parameter
@@ -53,12 +53,12 @@ class IssuedHistory:
 
     def errors(self, parameter: Parameter) -> Floats:
         """Return readings minus issued values, (days, 8, 4), in the unit; NaN where one is missing."""
-        return np.asarray(self._observed(parameter) - _units(self.issued[0, _INDEX[parameter]]))
+        return np.asarray(self._observed(parameter) - _units(self.issued[0, parameter.number]))
 
     def _observed(self, parameter: Parameter) -> Floats:
-        observed = _units(self.measured[_INDEX[parameter]])
+        observed = _units(self.measured[parameter.number])
         if parameter is Parameter.WIND_DIRECTION:
-            return in_wind(observed, _units(self.measured[_INDEX[Parameter.WIND_SPEED]]))
+            return in_wind(observed, _units(self.measured[SPEED]))
         return observed
 
     def days(self, parameter: Parameter) -> int:
@@ -67,7 +67,7 @@ class IssuedHistory:
 
     def held(self, parameter: Parameter) -> tuple[DayMean, int]:
         """Return the share of readings within their interval, by days, and the number of hours."""
-        low, high = _units(self.issued[1:, _INDEX[parameter]])
+        low, high = _units(self.issued[1:, parameter.number])
         observed = self._observed(parameter)
         if parameter is Parameter.WIND_DIRECTION:  # its quantiles are signed differences from the value
             observed = (self.errors(parameter) + 180) % 360 - 180
@@ -79,9 +79,6 @@ class IssuedHistory:
         """Return the chance of more than `limit` in each cell of a coming day, (8, 4), and its days."""
         chance, days = chance_of_hour(values[None], self.errors(parameter)[None], limit)
         return chance[0], days[0]
-
-
-_INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
 
 
 def _units(thousandths: Ints) -> Floats:

@@ -47,8 +47,6 @@ _MOST_KEPT = 350
 _AT_ONCE = 30
 """Sites whose histories are made in advance in one transaction: 0.5 s of the processor after a start."""
 
-_PARAMETERS = tuple(Parameter)
-
 
 @dataclass(frozen=True, slots=True)
 class PastDays:
@@ -178,7 +176,7 @@ def _fill(issued: Ints, rows: Sequence[PastForecast], first: int) -> None:
     """Write forecasts into the cells of a history from local day `first` on."""
     begin, end = min(row.day for row in rows), max(row.day for row in rows)
     hours = np.full((3, len(Parameter), end - begin + 1, HOURS_A_DAY), np.nan)
-    places = [(_PARAMETERS.index(row.parameter), row.day - begin) for row in rows]
+    places = [(row.parameter.number, row.day - begin) for row in rows]
     for row, (parameter, day) in zip(rows, places, strict=True):
         columns = columns_of(row.hours.times, row.day)
         for part, values in enumerate((row.hours.values, *row.hours.ends)):

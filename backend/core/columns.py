@@ -17,8 +17,10 @@ from backend.core.parameters import Parameter
 Ints = NDArray[np.int32]
 Times = NDArray[np.int64]
 
-SPEED, GUST, DIRECTION, TEMPERATURE = range(len(Parameter))
-"""The index of each parameter in an array that has one column per parameter."""
+SPEED = Parameter.WIND_SPEED.number
+GUST = Parameter.WIND_GUST.number
+DIRECTION = Parameter.WIND_DIRECTION.number
+TEMPERATURE = Parameter.TEMPERATURE.number
 
 NO_LEAD = -1
 """Marks an hour without a forecast in an array of lead times."""
@@ -36,7 +38,7 @@ class ForecastRows:
 
     `available_at` is that of the first available value of an hour; `estimated` is true if it is the time of
     the first collection, because the source publishes none. `later` has a row for each value that was
-    available later: index of the hour, index of the parameter, availability.
+    available later: index of the hour, number of the parameter, availability.
     """
 
     valid_time: Times

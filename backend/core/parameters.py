@@ -1,4 +1,4 @@
-"""The four compared parameters, each with its unit and the range of its plausible values."""
+"""The four compared parameters, each with its number, its unit and the range of its plausible values."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ class Parameter(StrEnum):
     WIND_GUST = "wind_gust"
     WIND_DIRECTION = "wind_direction"
     TEMPERATURE = "temperature"
+
+    number: int
+    """Its index in arrays and rows with one value per parameter. Tables store it: the order never changes."""
+
+    def __init__(self, value: str) -> None:
+        self.number = len(type(self).__members__)
+
+
+PARAMETERS = tuple(Parameter)
+"""The parameters by their number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from backend.core.parameters import PARAMETERS
 from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.core.registry import OWN_MODEL
-from backend.files.rules import PARAMETER_NUMBERS, PARAMETERS, Piece
+from backend.files.rules import PARAMETER_NUMBERS, Piece
 from backend.files.tables import Shape
 from backend.scoring.sample.sample import BASELINES
 from backend.storage import schema as t

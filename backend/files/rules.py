@@ -7,13 +7,12 @@ from datetime import datetime
 
 import polars as pl
 
-from backend.core.parameters import RULES, Parameter
+from backend.core.parameters import PARAMETERS, RULES
 from backend.files.faults import MOST_NAMED, Fault
 from backend.files.tables import ROW
 from backend.files.times import epochs
 
-PARAMETERS = tuple(Parameter)
-PARAMETER_NUMBERS = {parameter.value: number for number, parameter in enumerate(PARAMETERS)}
+PARAMETER_NUMBERS = {parameter.value: parameter.number for parameter in PARAMETERS}
 
 _LONGEST_SHOWN = 60  # characters of a refused cell
 
@@ -77,9 +76,9 @@ class Piece:
         """Parse the column of values, each in the range of its parameter; 360 degrees become 0."""
         numbers = self._numbers(name)
         self.refuse(name, ~numbers.is_finite().fill_null(value=False), "is not a number")
-        for index, candidate in enumerate(PARAMETERS):
+        for candidate in PARAMETERS:
             rule = RULES[candidate]
-            here = self._read[parameter] == index
+            here = self._read[parameter] == candidate.number
             self.refuse(
                 name,
                 here & ~numbers.is_between(rule.low, rule.high),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.core.columns import NO_LEAD, Ints
+from backend.core.columns import NO_LEAD, SPEED, Ints
 from backend.core.issued import Input
 from backend.core.local_time import HOUR, HOURS_A_DAY, local_moment
 from backend.core.parameters import ABSENT, Parameter
@@ -54,7 +54,7 @@ class AnnouncedDay:
         """
         found: dict[str, Ints] = {}
         for name, values in sorted(self.values.items()):
-            hours = values[tuple(Parameter).index(parameter)]
+            hours = values[parameter.number]
             if parameter is Parameter.TEMPERATURE:
                 shifted = to_station_height(hours, self.grounds.get(name), station_elevation)
                 hours = hours if shifted is None else shifted
@@ -116,10 +116,9 @@ class ArrivedReadings:
         hourly = self._days[day].get(station)
         if hourly is None:
             return None
-        values: Ints = hourly[tuple(Parameter).index(parameter)]
+        values: Ints = hourly[parameter.number]
         if parameter is Parameter.WIND_DIRECTION:
-            speed = hourly[tuple(Parameter).index(Parameter.WIND_SPEED)]
-            return np.where(speed >= LEAST_SPEED * SCALE, values, ABSENT).astype(np.int32)
+            return np.where(hourly[SPEED] >= LEAST_SPEED * SCALE, values, ABSENT).astype(np.int32)
         return values
 
     def elevation(self, station: str) -> float | None:

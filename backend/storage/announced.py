@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from backend.core.clock import CLOCK_TOLERANCE
-from backend.core.parameters import Parameter
+from backend.core.parameters import PARAMETERS, Parameter
 from backend.core.records import Station
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, maybe_time, to_epoch
@@ -58,7 +58,7 @@ for _parameter, _origin in _ORIGIN_OF.items():
         _origin,
         sa.and_(
             *(_origin.c[column.name] == column for column in t.forecast.primary_key),
-            _origin.c.parameter == tuple(Parameter).index(_parameter),
+            _origin.c.parameter == _parameter.number,
         ),
     )
 _NEWEST_OF_HOUR = (
@@ -148,12 +148,11 @@ def announced_values(
             {row[4] for row in rows} | {batch for of_row in others.values() for batch in of_row.values()},
             ("available_at", "published"),
         )
-    parameters = tuple(Parameter)
     moments = {second: from_epoch(second) for row in rows for second in (row[1], row[3])}
     seen: dict[tuple[int, int, int], set[int]] = {}
     for site_id, valid_time, model_id, reference_time, batch_id, *values in sorted(rows, reverse=True):
         of_hour = seen.setdefault((site_id, valid_time, model_id), set())
-        if len(of_hour) == len(parameters):
+        if len(of_hour) == len(PARAMETERS):
             continue
         of_values = others.get((site_id, valid_time, model_id, reference_time), {})
         for index, value in enumerate(values):
@@ -168,7 +167,7 @@ def announced_values(
                 site=slug_of[site_id],
                 model=models[model_id],
                 valid_time=moments[valid_time],
-                parameter=parameters[index],
+                parameter=PARAMETERS[index],
                 reference_time=moments[reference_time],
                 available_at=from_epoch(available_at),
                 published=bool(published),

@@ -34,7 +34,7 @@ NO_DOUBTS = np.zeros((len(Parameter), MOST_REASONS), "<u2").tobytes()
 """The counts of a day without flagged values from before counts were stored."""
 
 Doubt = tuple[int, int, int, str]
-"""A reading that enters no score: station, time, index of the parameter, reason."""
+"""A reading that enters no score: station, time, number of the parameter, reason."""
 
 
 # --- Statements, built once: that takes longer than to execute them --------------------------------------

@@ -11,13 +11,11 @@ import sqlalchemy as sa
 
 from backend.core.clock import DAY_SECONDS
 from backend.core.local_time import HOUR
-from backend.core.parameters import Parameter
+from backend.core.parameters import PARAMETERS, Parameter
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, is_postgres, to_epoch
 from backend.storage.rows import chunks
 from backend.storage.site_rows import present_ids
-
-_PARAMETERS = tuple(Parameter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +163,7 @@ class OperatorQueries:
         with self.database.read() as connection:
             slugs = {number: slug for slug, number in present_ids(connection, now).items()}
             groups = [
-                FlaggedGroup(slugs[site], station, _PARAMETERS[parameter], reason, number, from_epoch(last))
+                FlaggedGroup(slugs[site], station, PARAMETERS[parameter], reason, number, from_epoch(last))
                 for chunk in chunks(sorted(slugs))
                 for site, station, parameter, reason, number, last in connection.execute(
                     query.where(row.site_id.in_(chunk))

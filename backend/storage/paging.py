@@ -10,15 +10,13 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from backend.core.parameters import Parameter
+from backend.core.parameters import PARAMETERS, Parameter
 from backend.storage.database import maybe_epoch
 from backend.storage.rows import value_columns
 
-_PARAMETERS = tuple(Parameter)
-
 
 class Value(NamedTuple):
-    """One value in its unit, with its row; `position` is the row's key and the parameter's index."""
+    """One value in its unit, with its row; `position` is the row's key and the parameter's number."""
 
     row: Any
     parameter: Parameter
@@ -83,9 +81,9 @@ def values_of(row: Any, table: sa.Table, parameter: Parameter | None = None) -> 
     """Yield the present values of a row, of one parameter or of all."""
     columns = row._mapping
     key = tuple(columns[column] for column in table.primary_key)
-    for index, candidate in enumerate(_PARAMETERS):
+    for candidate in PARAMETERS:
         if parameter in {None, candidate} and (stored := columns[table.c[candidate.value]]) is not None:
-            yield Value(row, candidate, stored / 1000, (*key, index))
+            yield Value(row, candidate, stored / 1000, (*key, candidate.number))
 
 
 def encode_cursor(position: Sequence[int]) -> str:

@@ -23,8 +23,8 @@ known before, and a better route or a corrected parser does not change since whe
 
 NEW = 0
 
-_SPEED = list(Parameter).index(Parameter.WIND_SPEED)
-_DIRECTION = list(Parameter).index(Parameter.WIND_DIRECTION)
+_SPEED = Parameter.WIND_SPEED.number
+_DIRECTION = Parameter.WIND_DIRECTION.number
 
 Mode = Literal["collect", "repair", "correct"]
 """`collect`: a collection or an import. `repair`: an archived payload parsed again. `correct`: a file that

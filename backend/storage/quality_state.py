@@ -13,7 +13,7 @@ from backend.storage.days import insert_rows
 from backend.storage.rows import chunks
 
 FlagRow = tuple[int, int, str, int, int, bool]
-"""A flag: station id, index of the parameter, reason, start, end (exclusive), whether it excludes values."""
+"""A flag: station id, number of the parameter, reason, start, end (exclusive), whether it excludes values."""
 
 # --- Statements, built once: that takes longer than to execute them --------------------------------------
 

@@ -23,7 +23,6 @@ FETCHED_AT_ONCE = 500  # rows: few enough to stay in the processor's cache until
 Key = tuple[int, int]
 """Site or station id, and time: identifies a row within one batch."""
 
-_COLUMN_OF = {parameter: index for index, parameter in enumerate(Parameter)}
 _ABSENT: Values = (None,) * len(COLUMNS)
 
 
@@ -36,7 +35,7 @@ def rows_by_key(values: Iterable[tuple[int, datetime, Parameter, float]]) -> dic
         row = rows.get(key)
         if row is None:
             row = rows[key] = list(_ABSENT)
-        row[_COLUMN_OF[parameter]] = round(value * 1000)
+        row[parameter.number] = round(value * 1000)
     return {key: tuple(row) for key, row in rows.items()}
 
 

@@ -240,7 +240,7 @@ forecast_origin = Table(
     Column("valid_time", BigInteger, primary_key=True, autoincrement=False),
     Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
     Column("reference_time", BigInteger, primary_key=True, autoincrement=False),
-    Column("parameter", SmallInteger, primary_key=True, autoincrement=False),  # its index in Parameter
+    Column("parameter", SmallInteger, primary_key=True, autoincrement=False),  # Parameter.number
     Column("batch_id", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

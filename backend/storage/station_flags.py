@@ -10,15 +10,13 @@ import sqlalchemy as sa
 
 from backend.core.errors import ConfigError, NotFoundError
 from backend.core.local_time import date_of, day_number, day_of_epoch, local_moment
-from backend.core.parameters import Parameter
+from backend.core.parameters import PARAMETERS, Parameter
 from backend.storage import schema as t
 from backend.storage.database import from_epoch, to_epoch
 from backend.storage.due import note_due, sites_of_stations
 from backend.storage.site_rows import configured_stations
 
 BY_OPERATOR = "excluded_by_operator"
-
-_PARAMETERS = tuple(Parameter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def station_flags(connection: sa.Connection) -> tuple[StationFlag, ...]:
     flags = [
         StationFlag(
             code,
-            _PARAMETERS[parameter],
+            PARAMETERS[parameter],
             reason,
             from_epoch(first),
             from_epoch(until),
@@ -91,7 +89,7 @@ def _exclusions(connection: sa.Connection) -> list[StationFlag]:
     return [
         StationFlag(
             code,
-            _PARAMETERS[parameter],
+            PARAMETERS[parameter],
             BY_OPERATOR,
             from_epoch(local_moment(first)),
             None if last is None else from_epoch(local_moment(last + 1)),
@@ -119,7 +117,7 @@ def exclude(
     if last is not None and last < first:
         raise ConfigError(f"the last day, {last}, is before the first, {first}")
     station_id = _id_of(connection, station)
-    numbers = [_PARAMETERS.index(parameter) for parameter in parameters]
+    numbers = [parameter.number for parameter in parameters]
     replaced = sa.delete(t.station_exclusion).where(
         t.station_exclusion.c.station_id == station_id,
         t.station_exclusion.c.parameter.in_(numbers),
@@ -145,7 +143,7 @@ def include(connection: sa.Connection, station: str, parameters: Collection[Para
     station_id = _id_of(connection, station)
     mine = sa.and_(
         t.station_exclusion.c.station_id == station_id,
-        t.station_exclusion.c.parameter.in_([_PARAMETERS.index(parameter) for parameter in parameters]),
+        t.station_exclusion.c.parameter.in_([parameter.number for parameter in parameters]),
     )
     days = connection.execute(sa.select(t.station_exclusion.c.first_day).where(mine)).scalars().all()
     connection.execute(sa.delete(t.station_exclusion).where(mine))

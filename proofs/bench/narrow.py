@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from backend.core.parameters import Parameter
 from backend.core.records import ForecastBatch
 from backend.storage.database import Database, to_epoch
 from proofs.bench.values import Shape, bulk_insert, reference_time, thousandths
 
 COLUMNS = ("site_id", "parameter", "valid_time", "model_id", "reference_time", "value")
-_NUMBER = {parameter: index for index, parameter in enumerate(Parameter)}
 
 
 def fill(database: Database, runs: int, shape: Shape) -> None:
@@ -35,7 +33,7 @@ def add(database: Database, batch: ForecastBatch, shape: Shape) -> int:
     rows = [
         (
             numbers[record.site],
-            _NUMBER[record.parameter],
+            record.parameter.number,
             to_epoch(record.valid_time),
             1,
             to_epoch(record.reference_time),

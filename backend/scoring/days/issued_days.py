@@ -14,8 +14,6 @@ from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.grid import Span
 
-_INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
-
 
 def issued_days(forecasts: Iterable[IssuedForecast], span: Span, owner: int) -> dict[int, ForecastDays]:
     """Return the forecast days of issued forecasts for the span, by the number of their view.
@@ -44,7 +42,7 @@ def issued_days(forecasts: Iterable[IssuedForecast], span: Span, owner: int) -> 
                 times, values = np.array(hours, np.int64).T
                 index, hour = span.locate(times)
                 within = index == day - span.first
-                hourly[row, _INDEX[forecast.parameter], hour[within]] = values[within]
+                hourly[row, forecast.parameter.number, hour[within]] = values[within]
                 leads[row, hour[within]] = (times[within] - decided) // 60
         hourly[:, DIRECTION][hourly[:, SPEED] == 0] = ABSENT
         there = (hourly != ABSENT).any(axis=(1, 2))

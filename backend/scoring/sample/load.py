@@ -41,8 +41,6 @@ UNKNOWN_ID = -1
 
 N = TypeVar("N", np.int32, np.int64)
 
-_INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
-
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -289,7 +287,7 @@ def _of_parameter(
     index: Integers, hours: NDArray[np.integer[Any]], rows: Integers, absent: NDArray[N], parameter: Parameter
 ) -> NDArray[N]:
     values = absent.copy()
-    values[index] = hours[rows, _INDEX[parameter]]
+    values[index] = hours[rows, parameter.number]
     return values
 
 

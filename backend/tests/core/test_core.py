@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backend.core.clock import PARIS, paris_to_utc, require_utc, utc_now
 from backend.core.errors import FetchError, ParseError
-from backend.core.parameters import RULES, Parameter, canonical, why_implausible
+from backend.core.parameters import PARAMETERS, RULES, Parameter, canonical, why_implausible
 from backend.core.records import (
     CollectionRequest,
     Forecast,
@@ -264,6 +264,15 @@ def test_there_are_four_parameters_each_with_its_unit() -> None:
         "wind_direction": "degrees true, from",
         "temperature": "°C",
     }
+
+
+def test_the_number_of_a_parameter_is_the_one_that_tables_store() -> None:
+    assert [(parameter.value, parameter.number) for parameter in PARAMETERS] == [
+        ("wind_speed", 0),
+        ("wind_gust", 1),
+        ("wind_direction", 2),
+        ("temperature", 3),
+    ]
 
 
 @pytest.mark.parametrize(

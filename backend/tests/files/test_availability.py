@@ -73,8 +73,10 @@ def decided(store: Store, name: str, now: datetime) -> dict[Parameter, set[float
     with store.database.read() as connection:
         found = days.forecast_columns(connection, 1, view.number, 0, 10**6)
     return {
-        parameter: {value / 1000 for value in found.hourly[:, index].ravel().tolist() if value != ABSENT}
-        for index, parameter in enumerate(Parameter)
+        parameter: {
+            value / 1000 for value in found.hourly[:, parameter.number].ravel().tolist() if value != ABSENT
+        }
+        for parameter in Parameter
     }
 
 

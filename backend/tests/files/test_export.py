@@ -181,7 +181,7 @@ def test_a_csv_file_is_written_so_that_anyone_can_read_it(store: Store, tmp_path
 
 def test_rows_come_in_the_order_of_their_keys(store: Store) -> None:
     frame = pl.concat(forecast_frames(store.database, Choice()))
-    order = {parameter.value: number for number, parameter in enumerate(Parameter)}
+    order = {parameter.value: parameter.number for parameter in Parameter}
     keys = [
         (row["site"], row["valid_time"], row["model"], row["reference_time"], order[row["parameter"]])
         for row in frame.iter_rows(named=True)

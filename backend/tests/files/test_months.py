@@ -113,10 +113,10 @@ def stored(database: Database, table: sa.Table, month: UtcMonth) -> list[tuple[A
         moment = row["valid_time" if table is t.forecast else "time"]
         if not month.first <= moment < month.end:
             continue
-        for number, parameter in enumerate(Parameter):
+        for parameter in Parameter:
             if row[parameter.value] is None:
                 continue
-            batch = batch_of[others.get((*key, number), row["batch_id"])]
+            batch = batch_of[others.get((*key, parameter.number), row["batch_id"])]
             of_batch = (from_epoch(batch["collected_at"]), batch["source"], batch["route"], batch["rank"])
             of_value = (parameter.value, from_epoch(moment), row[parameter.value] / 1000)
             if table is t.forecast:

@@ -124,7 +124,7 @@ def _observed_days(
     owner, readings = np.full(count, number), np.full(count, 144)
     doubted = np.zeros((count, len(Parameter), MOST_REASONS), np.int64)
     for (parameter, reason), of_day in doubts.items():
-        doubted[:, list(Parameter).index(parameter), REASONS.index(reason)] = of_day
+        doubted[:, parameter.number, REASONS.index(reason)] = of_day
     return ObservedDays(
         owner, start + days, packed[days], offsets, readings, (None,) * count, of_hours[days], doubted
     )
@@ -144,11 +144,11 @@ def _packed(values: Mapping[Parameter, Grid], start: int) -> NDArray[np.int32]:
             for day in range(days)
         ]
     )
-    for index, parameter in enumerate(Parameter):
+    for parameter in Parameter:
         if parameter in values:
             given = values[parameter]
             known = ~np.isnan(given) & exists
-            packed[:, index][known] = np.rint(given[known] * 1000)
+            packed[:, parameter.number][known] = np.rint(given[known] * 1000)
     return packed
 
 
