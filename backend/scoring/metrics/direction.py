@@ -173,6 +173,7 @@ class DirectionError(ErrorKind):
     bias = steady_bias
     widest_bias = 180.0  # an interval never runs the long way round; its ends may lie beyond 180 degrees
     of_wind = True
+    left_out: ClassVar[Mapping[str, str]] = {"light_wind_pairs": "light", "undefined_pairs": "undefined"}
 
     def __init__(self, least: float = LIGHT_WIND.value, below: float | None = None) -> None:
         self.least = least
@@ -188,10 +189,6 @@ class DirectionError(ErrorKind):
         """Return the changes of the circular bias around the steady one, in (-180, 180] degrees."""
         turned = circular_bias.each(without) - bias
         return np.asarray((turned + 180.0) % 360.0 - 180.0)
-
-    def left_out(self, totals: Any) -> Mapping[str, Integers]:
-        """Return the pairs of light winds and those without a direction."""
-        return {"light_wind_pairs": totals.light, "undefined_pairs": totals.undefined}
 
 
 def quantisation_floor(resolution: float) -> float:

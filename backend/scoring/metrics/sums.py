@@ -172,6 +172,8 @@ class ErrorKind(ABC):
     """How far the interval of the bias may go to either side."""
     of_wind: ClassVar[bool] = False
     """Whether a pair needs the speed beside the direction."""
+    left_out: ClassVar[Mapping[str, str]] = {}
+    """The sums that count pairs of winds without a score, by their names in a ScoreSet."""
 
     @abstractmethod
     def hourly(self, f: Series, o: Series) -> ErrorSums:
@@ -181,7 +183,3 @@ class ErrorKind(ABC):
         """Return by how much the bias of groups changes in sums `without` a day each, (days, groups)."""
         assert self.bias is not None  # noqa: S101  # bias_intervals asks only kinds with a bias
         return self.bias.each(without) - bias
-
-    def left_out(self, totals: Any) -> Mapping[str, Integers]:
-        """Return how many pairs of winds count in no score, by their names in a ScoreSet."""
-        return {}

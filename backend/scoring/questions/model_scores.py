@@ -125,7 +125,7 @@ def scores_of(quantity: Quantity, totals: Any, errors_of: Sequence[Integers]) ->
     tolerance = WITHIN[quantity.parameter].value
     kind = quantity.kind
     values = {name: formula.each(totals).tolist() for name, formula in kind.formulas.items()}
-    counts = {name: column.tolist() for name, column in kind.left_out(totals).items()}
+    counts = {name: getattr(totals, column).tolist() for name, column in kind.left_out.items()}
     return [
         ScoreSet(
             quantiles=error_quantiles(errors),
