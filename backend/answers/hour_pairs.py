@@ -13,7 +13,7 @@ from backend.core.errors import UnknownNameError
 from backend.core.records import network_of
 from backend.scoring.constants import GIVEN_WIND_EDGES
 from backend.scoring.grid import CLOCK, NO_HOUR, Hours, thousandths
-from backend.scoring.inference.group_intervals import bias_intervals, days_of, group_sums, over_days
+from backend.scoring.inference.group_intervals import bias_intervals, days_of, group_sums
 from backend.scoring.metrics.sums import number
 from backend.scoring.names import model_name
 from backend.scoring.sample.quantities import Quantity, QuantitySample
@@ -125,7 +125,7 @@ def _by_month_and_hour(sample: Sample, quantity: Quantity, model: str) -> list[M
     sums = group_sums(QuantitySample(whole_days, quantity).hourly(model), Groups(names, index))
     bias = quantity.kind.bias
     assert bias is not None  # noqa: S101  # pages have no choice of a quantity without a bias
-    values, intervals = bias.each(over_days(sums)).tolist(), bias_intervals(quantity.kind, sums)
+    values, intervals = bias.each(sums.total()).tolist(), bias_intervals(quantity.kind, sums)
     cells = []
     for cell, days in enumerate(days_of(sums).tolist()):
         if not days:

@@ -15,7 +15,7 @@ import numpy as np
 from backend.core.parameters import Parameter
 from backend.scoring.constants import DIFFERENCE, FALSE_DISCOVERIES
 from backend.scoring.grid import SCALE, Bools, Floats, Integers
-from backend.scoring.inference.group_intervals import jackknife, over_days, symmetric
+from backend.scoring.inference.group_intervals import jackknife, symmetric
 from backend.scoring.intervals import Interval, spread, student_tails
 from backend.scoring.metrics.sums import Formula, number, ratio
 
@@ -211,7 +211,7 @@ def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) 
         total = np.where(defined, skills * sums.n, 0.0).sum(axis=-1)
         return ratio(total, np.where(defined, sums.n, 0).sum(axis=-1))
 
-    of_groups = skills_of(over_days(together))
+    of_groups = skills_of(together.total())
     # A day without pairs in any group changes no mean: it is left out for all models alike.
     present = np.broadcast_to((n > 0).any(axis=1)[:, None], (len(n), len(models)))
     jackknifed = jackknife(mean_skill, together, present)

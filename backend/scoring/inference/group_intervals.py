@@ -46,11 +46,6 @@ def by_day_groups(of_days: S, group: Integers, count: int) -> S:
     return type(of_days)(*columns)
 
 
-def over_days(of_groups: S) -> S:
-    """Return the sums of each group over all days."""
-    return type(of_groups)(*[column.sum(axis=0, dtype=np.int64) for column in of_groups.columns()])
-
-
 def beside(tables: Sequence[S]) -> S:
     """Return the groups of several tables of one kind in one: (days, all of their groups).
 
@@ -97,10 +92,9 @@ def jackknife(score: Callable[[S], Floats], of_days: S, present: Bools) -> Jackk
 
 def leave_one_out(of_days: S) -> tuple[S, S]:
     """Return the sums over all days, and those without each day; columns (days, ...)."""
-    columns = of_days.columns()
-    totals = [np.asarray(column.sum(axis=0, dtype=np.int64)) for column in columns]
-    without = [total - column for total, column in zip(totals, columns, strict=True)]
-    return type(of_days)(*totals), type(of_days)(*without)
+    total = of_days.total()
+    columns = zip(total.columns(), of_days.columns(), strict=True)
+    return total, type(of_days)(*[of_all - of_day for of_all, of_day in columns])
 
 
 def departures_spread(changes: Floats, present: Bools) -> Spread:
@@ -166,8 +160,8 @@ def bias_intervals(kind: ErrorKind, of_groups: ErrorSums) -> list[Interval | Non
     """
     if kind.bias is None:
         return [None] * of_groups.n.shape[1]
-    values = kind.bias.each(over_days(of_groups))
-    _, without = leave_one_out(of_groups)
+    total, without = leave_one_out(of_groups)
+    values = kind.bias.each(total)
     reach = departures_spread(kind.bias_changes(values, without), of_groups.n > 0).reach()
     half = np.minimum(reach, kind.widest_bias)
     columns = (values - half, values + half, np.isfinite(values + reach))
@@ -187,7 +181,7 @@ def size_intervals(kind: ErrorKind, of_groups: ErrorSums) -> Sizes:
     """
     sizes = of_groups.sizes()
     jackknifed = jackknife(kind.ranking.each, sizes, sizes.n > 0)
-    totals, errors = over_days(sizes), jackknifed.spread.standard_error * SCALE
+    totals, errors = sizes.total(), jackknifed.spread.standard_error * SCALE
     columns = (totals.n, totals.sum_abs, totals.sum_squares, errors)
     effective: list[float | None] = []
     # As Python's whole numbers, of any length: equal sizes then have a variance of exactly 0.

@@ -52,8 +52,8 @@ class Sums:
         return type(self)(*[column.sum(axis=-1, dtype=np.int64) for column in hours])
 
     def total(self) -> Self:
-        """Return the sums over all days, of shape ()."""
-        return type(self)(*[np.asarray(column.sum(dtype=np.int64)) for column in self.columns()])
+        """Return the sums over all days, columns (days, ...): of shape () where there are no groups."""
+        return type(self)(*[np.asarray(column.sum(axis=0, dtype=np.int64)) for column in self.columns()])
 
     def groups(self, group: Integers, count: int) -> Self:
         """Return the sums over the days of each group, one row for each of `count`; -1 is in none."""

@@ -18,7 +18,6 @@ from backend.scoring.inference.group_intervals import (
     bias_intervals,
     days_of,
     group_sums,
-    over_days,
 )
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.sums import ErrorKind, ErrorSums, number
@@ -134,7 +133,7 @@ def _biases(kind: ErrorKind, tables: Sequence[ErrorSums], hours: Hours) -> list[
         return np.concatenate([counted, of_hours, *parts, column[:, CLOCK:]], axis=1)
 
     together = beside(tables).each(with_parts)
-    totals, formula = over_days(together), kind.bias
+    totals, formula = together.total(), kind.bias
     assert formula is not None  # noqa: S101  # model_bias refuses what has none
     values = map(number, formula.each(totals).tolist())
     columns = (

@@ -8,7 +8,6 @@ from backend.scoring.inference.group_intervals import (
     bias_intervals,
     days_of,
     group_sums,
-    over_days,
     size_intervals,
 )
 from backend.scoring.questions.model_scores import ModelScore, scores_of
@@ -25,7 +24,7 @@ def group_scores(
     of_quantity, kind = QuantitySample(sample, quantity), quantity.kind
     grouping = groups(sample, stratum, model)
     table = group_sums(of_quantity.hourly(model), grouping)
-    totals, days = over_days(table), days_of(table).tolist()
+    totals, days = table.total(), days_of(table).tolist()
     sizes, of_bias = size_intervals(kind, table), bias_intervals(kind, table)
     pairs, errors = of_quantity.pairs(model), of_quantity.errors(model)
     shown = [index for index in range(len(grouping.names)) if stratum_may_be_shown(days[index])]

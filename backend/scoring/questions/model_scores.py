@@ -9,7 +9,7 @@ from typing import Any
 from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
 from backend.scoring.grid import Bools, Integers, Season
 from backend.scoring.inference.comparison import PooledSkill
-from backend.scoring.inference.group_intervals import beside, bias_intervals, over_days, size_intervals
+from backend.scoring.inference.group_intervals import beside, bias_intervals, size_intervals
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.direction import DirectionError
 from backend.scoring.metrics.scalar import ErrorQuantiles, error_quantiles, within_share
@@ -86,7 +86,7 @@ def score_all(
         of_bias = bias_intervals(kind, together)
     pairs = [of_quantity.pairs(name) if mask is None else of_quantity.pairs(name) & mask for name in names]
     errors = [of_quantity.errors(name)[mine] for name, mine in zip(names, pairs, strict=True)]
-    scores = scores_of(of_quantity.quantity, over_days(together), errors)
+    scores = scores_of(of_quantity.quantity, together.total(), errors)
     scored = []
     for index, name in enumerate(names):
         size = sample_of(pairs[index], sample.months)

@@ -29,7 +29,6 @@ from backend.scoring.inference.comparison import (
 from backend.scoring.inference.group_intervals import (
     beside,
     bias_intervals,
-    over_days,
     score_intervals,
     size_intervals,
 )
@@ -237,7 +236,7 @@ def test_the_interval_of_a_turn_is_around_it_even_behind_the_observed_direction(
     f = np.rint(1000 * (opposite % 360)).astype(np.int32)
     wind = filled(60, 20.0)
     sums = alone(DirectionSums.of(f, filled(60, 0.0), wind, wind))
-    (value,) = steady_bias.each(over_days(sums)).tolist()
+    (value,) = steady_bias.each(sums.total()).tolist()
     (found,) = bias_intervals(Quantity.WIND_DIRECTION.kind, sums)
     assert found is not None
     assert found.low < value < found.high
