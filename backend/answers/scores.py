@@ -111,11 +111,12 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
         elsewhere = robustness(sample, question.quantity, duel)
         if question.public:
             elsewhere = public_robustness(question.quantity, elsewhere)
+        votes = [opinion.agrees for opinion in elsewhere if opinion.agrees is not None]
         second_opinions = Robustness(
             sentence=robustness_sentence(elsewhere, verdict.finding),
-            agreeing=elsewhere.agreeing,
-            counted=elsewhere.counted,
-            stations=[SecondOpinion.model_validate(station) for station in elsewhere.stations],
+            agreeing=sum(votes),
+            counted=len(votes),
+            stations=[SecondOpinion.model_validate(opinion) for opinion in elsewhere],
         )
     return VerdictAnswer(
         **common_fields(

@@ -10,6 +10,7 @@ out, and so are those that add a second or third equation of the same kind (RMSE
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from backend.scoring.constants import (
@@ -25,7 +26,7 @@ from backend.scoring.constants import (
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.questions.bias import GroupBias, ModelBias
-from backend.scoring.questions.headline import Headline, HourlyMeanCheck, Robustness
+from backend.scoring.questions.headline import Headline, HourlyMeanCheck, SecondOpinion
 from backend.scoring.questions.model_scores import ModelScore, ScoreSet
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.sample.quantities import Quantity
@@ -152,17 +153,17 @@ def public_headline(found: Headline) -> Headline:
     return replace(found, surprises={name: rate for name, rate in rates.items() if rate.value is not None})
 
 
-def public_robustness(quantity: Quantity, found: Robustness) -> Robustness:
+def public_robustness(quantity: Quantity, found: Sequence[SecondOpinion]) -> tuple[SecondOpinion, ...]:
     """Return the entries of the stations of a site as they are published."""
     opinions = []
-    for opinion in found.stations:
+    for opinion in found:
         shown = replace(opinion, n_pairs=rounded_count(opinion.n_pairs))
         if enough(opinion.n_pairs):
             step = figure_step(quantity, opinion.n_pairs)
             opinions.append(replace(shown, difference=rounded(opinion.difference, step)))
         else:
             opinions.append(replace(shown, difference=None, outcome=None, agrees=None))
-    return Robustness(tuple(opinions))
+    return tuple(opinions)
 
 
 def public_means(quantity: Quantity, found: HourlyMeanCheck) -> HourlyMeanCheck:

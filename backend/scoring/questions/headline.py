@@ -129,25 +129,8 @@ class SecondOpinion:
     duplicate_of: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Robustness:
-    """At how many of the beacons that count the same model is clearly better; the reference is the first."""
-
-    stations: tuple[SecondOpinion, ...]
-
-    @property
-    def counted(self) -> int:
-        """How many beacons have an opinion."""
-        return sum(opinion.agrees is not None for opinion in self.stations)
-
-    @property
-    def agreeing(self) -> int:
-        """How many of them agree with the verdict."""
-        return sum(opinion.agrees is True for opinion in self.stations)
-
-
-def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Robustness:
-    """Return at every station of the site which of the two models of a verdict errs less there."""
+def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> tuple[SecondOpinion, ...]:
+    """Return which of the two models of a verdict errs less at every station, the reference first."""
     counting: list[StationDays] = []
     opinions = []
     ordered = [
@@ -176,7 +159,7 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Rob
         # Two entries of one mast are one witness: only the first is counted.
         if duplicate is None:
             counting.append(station)
-    return Robustness(tuple(opinions))
+    return tuple(opinions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from backend.scoring.inference.comparison import Outcome, PooledSkill
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.names import listed, model_name
-from backend.scoring.questions.headline import Beacon, Headline, HourlyMeanCheck, Robustness
+from backend.scoring.questions.headline import Beacon, Headline, HourlyMeanCheck, SecondOpinion
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.reasons import EXCLUDED, FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 from backend.scoring.sample.quantities import Quantity
@@ -339,20 +339,21 @@ def surprise_sentence(model: str, rate: Rate, event: str, units: str, hours: Hou
     return f"{who}: {counts} ({100 * rate.value:.0f} %, {low}–{high} %)."
 
 
-def robustness_sentence(found: Robustness, finding: Finding) -> str | None:
+def robustness_sentence(found: Sequence[SecondOpinion], finding: Finding) -> str | None:
     """Return at how many beacons the winner is clearly better, and what the others show.
 
     None without a winner, or with one beacon to look at.
     """
-    if finding is not Finding.WINNER or found.counted < 2:
+    votes = [each.agrees for each in found if each.agrees is not None]
+    if finding is not Finding.WINNER or len(votes) < 2:
         return None
     words = {Outcome.TOO_CLOSE: "too close to call", Outcome.B_BETTER: "the other model is better"}
     others = [
         f"{words[outcome]} at {listed(stations)}"
         for outcome in words
-        if (stations := [each.station for each in found.stations if each.outcome is outcome])
+        if (stations := [each.station for each in found if each.outcome is outcome])
     ]
-    same = f"Same winner at {found.agreeing} of {found.counted} beacons"
+    same = f"Same winner at {sum(votes)} of {len(votes)} beacons"
     return f"{same}: {'; '.join(others)}." if others else f"{same}."
 
 
