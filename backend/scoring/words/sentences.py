@@ -30,7 +30,7 @@ from backend.scoring.questions.headline import Beacon, Headline, HourlyMeanCheck
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.reasons import EXCLUDED, FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample_size import SampleLabel, SampleSize
+from backend.scoring.sample_size import SampleLabel
 from backend.scoring.views import DecisionView, View
 
 QUANTITY_NAMES = {
@@ -154,11 +154,6 @@ def label_name(label: SampleLabel, season: Season | None = None) -> str:
     return words.get(label) or f"established for {'one season' if season is None else season.value}"
 
 
-def days_of(size: SampleSize, noun: str = "common days") -> str:
-    """Return the days of a sample and its label: "118 common days (preliminary)"."""
-    return f"{_count(size.days, noun)} ({label_name(size.label, size.season)})"
-
-
 def verdict_sentences(found: Headline, view: View) -> tuple[str, ...]:
     """Return a verdict in one to three short sentences; the first can stand alone.
 
@@ -174,7 +169,7 @@ def verdict_sentences(found: Headline, view: View) -> tuple[str, ...]:
         return (f"Not enough data yet, {when}, {what}: {_what_is_missing(verdict)}.",)
     if duel.score_a is None or duel.score_b is None:
         raise ValueError("a duel with a finding has scores")
-    days = days_of(duel.size)
+    days = f"{_count(duel.n_days, 'common days')} ({label_name(duel.size.label, duel.size.season)})"
     if verdict.finding is Finding.NOT_RANKED:
         each = ", ".join(
             f"{model_name(model.model)} {amount(model.score.mae, quantity)}"
@@ -211,7 +206,7 @@ def _reliability(found: Headline, duel: PairOfModels) -> Iterator[str]:
     if tolerance is not None and of_a is not None and of_b is not None:
         yield (
             f"within {tolerance:g}{_UNITS[found.verdict.quantity.unit]}: {model_name(duel.a)} in"
-            f" {_percent(of_a)} of the hours, {model_name(duel.b)} in {_percent(of_b)}"
+            f" {100 * of_a:.0f} % of the hours, {model_name(duel.b)} in {100 * of_b:.0f} %"
         )
     rates = {name: found.surprises[name] for name in (duel.a, duel.b) if name in found.surprises}
     # A model that never forecasts a strong wind has no rate, and all the surprises.
@@ -219,7 +214,7 @@ def _reliability(found: Headline, duel: PairOfModels) -> Iterator[str]:
         shares = {
             name: f"{rate.count} of {_count(rate.of, 'hours')}"
             if rate.value is None
-            else _percent(rate.value)
+            else f"{100 * rate.value:.0f} %"
             for name, rate in rates.items()
         }
         each = ", ".join(f"{model_name(name)} in {share}" for name, share in shares.items())
@@ -236,10 +231,6 @@ def beacon_words(found: Beacon) -> str | None:
         height = f", {metres} m {'higher' if found.height > 0 else 'lower'}" if metres else ", at its height"
     far = f"{found.distance:.1f} km from" if found.distance >= 0.05 else "at"  # nearer, it would be 0.0 km
     return f"the beacon {found.name or found.station} stands {far} the take-off{height}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _what_is_missing(verdict: Verdict) -> str:
