@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from backend.answers.attribution import forecast_attribution, network_attribution
@@ -33,10 +33,9 @@ from backend.answers.shapes import (
 )
 from backend.answers.withholding import Withholding
 from backend.core.local_time import date_of, month_days
-from backend.core.parameters import Parameter
 from backend.core.records import network_of
 from backend.scoring.constants import CONFIDENCE, WITHIN
-from backend.scoring.grid import Values, present
+from backend.scoring.grid import present
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics import contingency
 from backend.scoring.names import is_ours, model_name
@@ -393,18 +392,22 @@ def taking_part(withheld: Withholding, samples: Iterable[Sample], stations: Iter
     """
     sources: set[str] = set()
     for sample in samples:
-        networks = {network_of(code) for code in stations if _has_any(sample.stations[code].observed)}
-        sources |= withheld.networks & networks
+        of_sources = [
+            (network, sample.stations[code].observed)
+            for code in stations
+            if (network := network_of(code)) in withheld.networks
+        ]
+        of_sources += [
+            (source, sample.all_forecasts[model])
+            for model, source in withheld.models.items()
+            if model in sample.all_forecasts
+        ]
         sources |= {
             source
-            for model, source in withheld.models.items()
-            if model in sample.all_forecasts and _has_any(sample.all_forecasts[model])
+            for source, values in of_sources
+            if any(bool(present(of_parameter).any()) for of_parameter in values.values())
         }
     return sources
-
-
-def _has_any(values: Mapping[Parameter, Values]) -> bool:
-    return any(bool(present(of_parameter).any()) for of_parameter in values.values())
 
 
 def common_of(card: Scorecard, question: Question) -> tuple[SampleSize, int, str]:
