@@ -87,8 +87,13 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
     details = headline(sample, verdict)
     if question.public:
         details = public_headline(details)
-    # The sentence needs the exact verdict to explain why the rounded one has no winner.
-    sentences = _sentences(question, exact, details)
+    if question.public and verdict.finding is not exact.finding:
+        # The sentence needs the exact verdict to explain why the rounded one has no winner.
+        sentences = [public_shortage_sentence(exact, question.view)]
+    else:
+        sentences = [*verdict_sentences(details, question.view)]
+    if question.remark is not None:
+        sentences[0] += f" {question.remark}"
     # From the exact verdict: rounded numbers of pairs may be equal where the exact ones differ.
     on_common = _on_common_sample(exact)
     # Without a ranking, the difference of the first two models would be read as one.
@@ -131,8 +136,20 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
         ),
         finding=verdict.finding,
         sentence=sentences[0],
-        sentences=list(sentences),
-        contenders=[_contender(details, model, public=question.public) for model in verdict.compared],
+        sentences=sentences,
+        contenders=[
+            Contender(
+                model=entry.model,
+                name=model_name(entry.model),
+                ours=is_ours(entry.model),
+                average_error=entry.score.mae if verdict.size.shows_values else None,
+                within=entry.score.within if verdict.size.shows_values else None,
+                surprises=None if rate is None else rate_entry(rate, public=question.public),
+            )
+            for entry in verdict.models
+            if entry.model in verdict.compared
+            for rate in [details.surprises.get(entry.model)]
+        ],
         within_tolerance=WITHIN[question.quantity.parameter].value,
         surprise_limit=details.limit,
         better_mean=None
@@ -148,28 +165,6 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
         references=_entries(question, verdict.models, on_common, covered, references=True),
         robustness=second_opinions,
         hourly_means=hourly_means,
-    )
-
-
-def _sentences(question: Question, exact: Verdict, details: Headline) -> tuple[str, ...]:
-    if question.public and details.verdict.finding is not exact.finding:
-        first, *more = (public_shortage_sentence(exact, question.view),)
-    else:
-        first, *more = verdict_sentences(details, question.view)
-    return (first if question.remark is None else f"{first} {question.remark}", *more)
-
-
-def _contender(details: Headline, model: str, *, public: bool) -> Contender:
-    size = details.verdict.size
-    score = next(entry.score for entry in details.verdict.models if entry.model == model)
-    surprises = details.surprises.get(model)
-    return Contender(
-        model=model,
-        name=model_name(model),
-        ours=is_ours(model),
-        average_error=score.mae if size.shows_values else None,
-        within=score.within if size.shows_values else None,
-        surprises=None if surprises is None else rate_entry(surprises, public=public),
     )
 
 
@@ -326,8 +321,8 @@ def common_fields(
                 "station": code,
                 "name": sample.stations[code].station.name or None,
                 "elevation": sample.stations[code].station.elevation,
-                "distance_km": _rounded(place.distance, 3),
-                "height_difference": _rounded(place.height, 1),
+                "distance_km": None if place.distance is None else round(place.distance, 3),
+                "height_difference": None if place.height is None else round(place.height, 1),
                 "days": int(days.sum()),
                 "coverage": Coverage.model_validate(covered.stations[code]),
                 "doubted": {
@@ -519,7 +514,3 @@ def headline_of(service: ReadingParts, question: Question) -> Headline:
     """Return the verdict of a site with its details, for lists of many sites."""
     sample = load(service, question)
     return headline(sample, Scorecard(sample).verdict(question.quantity))
-
-
-def _rounded(value: float | None, decimals: int) -> float | None:
-    return None if value is None else round(value, decimals)
