@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -67,22 +66,12 @@ def shown(url: URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
 
 
-def sqlite_file(url: URL) -> Path | None:
-    """Return the absolute file of a checked SQLite address, independent of later chdir; None for a server."""
-    return Path(url.database).absolute() if url.drivername == "sqlite" and url.database else None
-
-
-def sqlite_url(path: Path) -> URL:
-    """Return an address that opens this file but never creates it: an empty file would hide a lost one."""
-    return URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
-
-
 def _require_sqlite_file(setting: str, url: URL, make: bool | None) -> None:
-    path = sqlite_file(url)
-    if path is None or url.database == ":memory:":
+    if not url.database or url.database == ":memory:":
         raise _refusal(setting, url, "must name a file, because several processes share the store")
-    if url.query or str(url.database).startswith("file:"):
+    if url.query or url.database.startswith("file:"):
         raise _refusal(setting, url, "must be sqlite:/// and the path of a file, without options")
+    path = Path(url.database)
     if not make and not path.exists():
         if make is None:
             return
