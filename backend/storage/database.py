@@ -196,23 +196,23 @@ class Database:
         )
         if self.path is not None and not self.path.exists():
             raise ConfigError(missing)
+        *older_ones, newest = revisions()
         with self.read() as connection:
             is_new = not sa.inspect(connection).has_table("alembic_version")
             version = (
                 None if is_new else connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
             )
-            program = _newer_program(connection)
-        *older_ones, newest = revisions()
-        if version is None:
-            raise ConfigError(missing)
-        if version == newest:
-            return
-        older = version in older_ones
+            if version is None:
+                raise ConfigError(missing)
+            if version == newest:
+                return
+            if version not in older_ones:
+                do = _newer_program(connection)
+            elif self.path is not None:
+                do = f"run {upgrade}"
+            else:
+                do = f"make a backup, then run {upgrade} --yes"
         what = f"is of version {version}, and this program needs {newest}"
-        if older:
-            do = f"run {upgrade}" if self.path is not None else f"make a backup, then run {upgrade} --yes"
-        else:
-            do = program
         raise ConfigError(f"{self._setting}={self.name!r}: {what}: {do}")
 
     def _prepare_upgrade(self, before: str, confirmed: bool) -> None:
