@@ -282,24 +282,18 @@ class Database:
             " see that no -wal or -shm of the old store lies beside the new one, and start it again"
         )
 
-    def _require_same_file(self) -> None:
-        """Raise StoreReplacedError if another file has the name of the store.
-
-        SQLite would write the pages of the old -wal into it. The device may differ: a volume that was mounted
-        again.
-        """
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise StoreReplacedError if another file has the store's name; translate errors of the driver."""
         if self.replaced is not None:
             raise self.replaced_by(self.replaced.reason)
         file = None if self.path is None else file_identity(self.path)
-        if file is None:
-            return
-        if self._file is not None and self._file[1] != file[1]:
-            raise self.replaced_by("another file has its name")
-        self._file = file
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        self._require_same_file()
+        if file is not None:
+            # SQLite would write the pages of the old -wal into another file. The device may differ: a volume
+            # that was mounted again.
+            if self._file is not None and self._file[1] != file[1]:
+                raise self.replaced_by("another file has its name")
+            self._file = file
         try:
             yield
         except sa.exc.DBAPIError as error:
