@@ -27,6 +27,9 @@ from backend.storage.rows import fetched
 
 DAYS_A_YEAR = 366
 
+_HOURLY = -1, len(Parameter), HOURS_A_DAY
+"""Shape of the hours of several days, unpacked."""
+
 NO_MEANS = np.full((len(Parameter), HOURS_A_DAY), ABSENT, "<i4").tobytes()
 """The means of a day that was computed before means were stored: such a day is due."""
 
@@ -253,13 +256,13 @@ def observed_columns(
     columns, (readings, resolution, means, doubts) = _day_columns(
         fetched(connection, _OBSERVED_DAYS[public], parameters), 4, "<i1"
     )
-    of_hours = _hours_of_days(b"".join(NO_MEANS if of_day is None else of_day for of_day in means))
+    of_hours = np.frombuffer(b"".join(NO_MEANS if of_day is None else of_day for of_day in means), "<i4")
     counts = np.frombuffer(b"".join(NO_DOUBTS if of_day is None else of_day for of_day in doubts), "<u2")
     return ObservedDays(
         *columns,
         np.array(readings, np.int64),
         resolution,
-        of_hours,
+        of_hours.reshape(_HOURLY),
         counts.reshape(-1, len(Parameter), MOST_REASONS),
     )
 
@@ -269,7 +272,7 @@ def measured_hours(connection: sa.Connection, site_id: int, station: str, first:
     given = {"site": site_id, "station": station, "first": first, "last": last}
     days, hourly = tuple(zip(*fetched(connection, _MEASURED_HOURS, given), strict=True)) or ((), ())
     found = np.full((last - first + 1, len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
-    found[np.array(days, np.int64) - first] = _hours_of_days(b"".join(hourly))
+    found[np.array(days, np.int64) - first] = np.frombuffer(b"".join(hourly), "<i4").reshape(_HOURLY)
     return found.swapaxes(0, 1)
 
 
@@ -282,14 +285,10 @@ def _day_columns(
     columns = (
         np.array(owners, np.int64),
         np.array(days, np.int64),
-        _hours_of_days(b"".join(hourly)),
+        np.frombuffer(b"".join(hourly), "<i4").reshape(_HOURLY),
         np.frombuffer(b"".join(hour_minutes), minutes).reshape(-1, HOURS_A_DAY),
     )
     return columns, others
-
-
-def _hours_of_days(packed: bytes) -> Ints:
-    return np.frombuffer(packed, "<i4").reshape(-1, len(Parameter), HOURS_A_DAY)
 
 
 def _packed(rows: NDArray[Any], kind: str) -> list[bytes]:
