@@ -88,9 +88,13 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
         months.append(Month(number, coverage))
     return Covered(
         pairs={model: int(of_quantity.pairs(model).sum()) for model in forecast},
-        models={model: _counted(values, in_view) for model, values in forecast.items()},
+        models={
+            model: Coverage(int((values & in_view).sum()), int(in_view.sum()))
+            for model, values in forecast.items()
+        },
         stations={
-            code: _counted(observed, expected & days[:, None]) for code, days in sample.reference_days.items()
+            code: Coverage(int((observed & expected)[days].sum()), int(expected[days].sum()))
+            for code, days in sample.reference_days.items()
         },
         months=tuple(months),
     )
@@ -101,7 +105,3 @@ def known(series: Series) -> Bools:
     if series.speed is None:
         return present(series.main)
     return np.asarray(present(series.speed) & (present(series.main) | (series.speed == 0)))
-
-
-def _counted(available: Bools, expected: Bools) -> Coverage:
-    return Coverage(int((available & expected).sum()), int(expected.sum()))
