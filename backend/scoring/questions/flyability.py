@@ -27,7 +27,7 @@ from backend.scoring.metrics.events import (
     sectors_of,
 )
 from backend.scoring.names import model_name
-from backend.scoring.sample.quantities import all_of, comparable
+from backend.scoring.sample.quantities import CommonSample, common_sample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample_size import SampleSize, sample_of
 
@@ -296,11 +296,9 @@ def _has(values: Values) -> bool:
     return bool(present(values).any())
 
 
-def _compared_on(known: Mapping[str, Bools], real: Bools) -> tuple[tuple[str, ...], Bools]:
+def _compared_on(known: Mapping[str, Bools], real: Bools) -> CommonSample:
     """Return the models that are compared, and the cases that all of them and the readings decide."""
-    has = {name: of_model & real for name, of_model in known.items()}
-    compared = comparable(has)
-    return compared, all_of(has[name] for name in compared) if compared else np.zeros_like(real)
+    return common_sample({name: of_model & real for name, of_model in known.items()}, real.shape)
 
 
 def _table(

@@ -27,7 +27,7 @@ from backend.scoring.metrics.contingency import Rate, surprises
 from backend.scoring.questions.flyability import limit_table
 from backend.scoring.questions.model_scores import ModelScore
 from backend.scoring.questions.scorecard import PairOfModels, Scorecard, Verdict
-from backend.scoring.sample.quantities import Quantity, QuantitySample, all_of
+from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample, StationDays
 from backend.scoring.sample_size import stratum_may_be_shown
 
@@ -180,8 +180,7 @@ def with_hourly_means(sample: Sample, quantity: Quantity, verdict: Verdict) -> H
     """Compare the two models of a verdict by hourly means; None for gusts, and without a duel."""
     if quantity is Quantity.WIND_GUST or verdict.duel is None:
         return None
-    of_quantity = QuantitySample(sample, quantity)
-    shared = all_of(of_quantity.pairs(model) for model in verdict.compared)
+    shared = QuantitySample(sample, quantity).common.shared
     duel = Scorecard(sample.averaged()).duel(quantity, verdict.duel.a, verdict.duel.b, shared)
     enough = stratum_may_be_shown(duel.n_days)
     outcome = duel.comparison.outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -77,18 +77,19 @@ class CommonSample(NamedTuple):
     shared: Bools
 
 
-def comparable(pairs: Mapping[str, Bools]) -> tuple[str, ...]:
-    """Return the models that can be compared without a large loss of hours, given the pairs of each.
+def common_sample(pairs: Mapping[str, Bools], shape: tuple[int, ...]) -> CommonSample:
+    """Return the models that can be compared without a large loss of hours, and the hours they share.
 
-    From the two that share the most on, a model is added as long as the common sample keeps
-    COMMON_SAMPLE_KEEPS of what these two share.
+    `pairs` are the hours of each model, arrays of this `shape`. From the two that share the most on, a model
+    is added as long as the common sample keeps COMMON_SAMPLE_KEEPS of what these two share.
     """
     hours = {name: int(of_model.sum()) for name, of_model in pairs.items()}
     counted = sorted((name for name in pairs if hours[name]), key=hours.__getitem__, reverse=True)
     shares = {(a, b): int((pairs[a] & pairs[b]).sum()) for a, b in combinations(counted, 2)}
     first = max(shares, key=shares.__getitem__, default=())
     if not first or not shares[first]:
-        return tuple(counted[:1])
+        alone = tuple(counted[:1])
+        return CommonSample(alone, pairs[alone[0]] if alone else np.zeros(shape, np.bool_))
     taken, shared = list(first), pairs[first[0]] & pairs[first[1]]
     # In the order of their hours: a model with few hours must not keep out one with many.
     for name in (name for name in counted if name not in first):
@@ -96,12 +97,7 @@ def comparable(pairs: Mapping[str, Bools]) -> tuple[str, ...]:
         if int(both.sum()) >= COMMON_SAMPLE_KEEPS.value * shares[first]:
             taken.append(name)
             shared = both
-    return tuple(taken)
-
-
-def all_of(masks: Iterable[Bools]) -> Bools:
-    """Return the hours that are in all of these masks."""
-    return np.asarray(np.logical_and.reduce(list(masks)))
+    return CommonSample(tuple(taken), shared)
 
 
 # --- One quantity of a sample ----------------------------------------------------------------------------
@@ -129,10 +125,8 @@ class QuantitySample:
         key = self.quantity, "common"
         if key not in self.sample.computed:
             pairs = {name: self.pairs(name) for name in self.sample.forecasts}
-            compared = comparable(pairs)
-            none = np.zeros((len(self.sample.span.days), HOURS_A_DAY), np.bool_)
-            shared = all_of(pairs[name] for name in compared) if compared else none
-            self.sample.computed[key] = CommonSample(compared, shared)
+            shape = len(self.sample.span.days), HOURS_A_DAY
+            self.sample.computed[key] = common_sample(pairs, shape)
         return cast(CommonSample, self.sample.computed[key])
 
     def series(self, name: str) -> Series:
