@@ -74,14 +74,6 @@ def clock_hours(first: date, days: int, zone: ZoneInfo = PARIS) -> Integers:
     return hours
 
 
-@lru_cache(maxsize=64)
-def months(first: date, days: int) -> Integers:
-    """Return the month, 1 to 12, of each of `days` days from `first`."""
-    found = np.array([(first + timedelta(days=day)).month for day in range(days)], dtype=np.int64)
-    found.flags.writeable = False
-    return found
-
-
 def rounded_mean(total: Integers, n: Integers) -> Integers:
     """Return `total / n` to the nearest whole number, halves upwards (-0.5 becomes 0); 0 where n is 0."""
     count = np.maximum(n, 1)

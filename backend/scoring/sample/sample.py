@@ -15,7 +15,7 @@ from backend.core.local_time import HOURS_A_DAY, date_of
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.core.registry import OWN_MODEL
-from backend.scoring.grid import Bools, Hours, Integers, Span, Values, clock_hours, months, present
+from backend.scoring.grid import Bools, Hours, Integers, Span, Values, clock_hours, present
 from backend.scoring.sample.height_correction import to_station_height
 from backend.scoring.sample.reference_forecasts import (
     climatology,
@@ -146,7 +146,7 @@ class Sample:
     @cached_property
     def months(self) -> Integers:
         """The month of each day, 1 to 12."""
-        return months(date_of(self.span.first), len(self.span.days))
+        return self.span.month_numbers % 12 + 1
 
     @cached_property
     def station(self) -> str:

@@ -7,8 +7,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from backend.scoring.grid import ABSENT, NO_HOUR, clock_hours, months, paired, present
-from backend.tests.support.scoring_grids import grid
+from backend.scoring.grid import ABSENT, NO_HOUR, clock_hours, paired, present
+from backend.tests.support.scoring_grids import grid, months
 
 DAY = [*range(24), NO_HOUR]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.scoring.constants import LEAST_CLIMATOLOGY_DAYS
-from backend.scoring.grid import ABSENT, HOURS, Values, clock_hours, months, present, rounded_mean
+from backend.scoring.grid import ABSENT, HOURS, Values, clock_hours, present, rounded_mean
 from backend.scoring.sample.reference_forecasts import (
     climatology,
     direction_climatology,
@@ -19,7 +19,7 @@ from backend.scoring.sample.reference_forecasts import (
     yesterday,
 )
 from backend.scoring.views import DECISION_VIEWS, DecisionView
-from backend.tests.support.scoring_grids import filled, grid, grids, random_grid
+from backend.tests.support.scoring_grids import filled, grid, grids, months, random_grid
 
 MORNING, NOON, EVENING_BEFORE, TWO_EVENINGS_BEFORE = DECISION_VIEWS
 FIRST = date(2026, 7, 1)

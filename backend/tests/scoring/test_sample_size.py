@@ -7,8 +7,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from backend.scoring.grid import SEASONS, Season, months, season_index
+from backend.scoring.grid import SEASONS, Season, season_index
 from backend.scoring.sample_size import SampleLabel, sample, sample_of, stratum_may_be_shown
+from backend.tests.support.scoring_grids import months
 
 WINTER, SPRING, SUMMER, AUTUMN = SEASONS
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from backend.scoring.grid import ABSENT, HOURS, Bools, Integers, Values, paired
+from backend.core.local_time import day_number
+from backend.scoring.grid import ABSENT, HOURS, Bools, Integers, Span, Values, paired
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.events import above
 
@@ -41,6 +43,12 @@ def counted(f: Values, o: Values, limit: float, mask: Bools | None = None) -> Co
 def filled(days: int, value: float) -> Values:
     """Return `days` of 24 hours, all with the same value."""
     return grid(*[[value] * 24] * days)
+
+
+def months(first: date, days: int) -> Integers:
+    """Return the month, 1 to 12, of each of `days` days from `first`, as a sample has them."""
+    number = day_number(first)
+    return Span(number, number + days - 1).month_numbers % 12 + 1
 
 
 def random_grid(
