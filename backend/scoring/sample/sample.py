@@ -258,9 +258,10 @@ class Sample:
         circular = parameter is Parameter.WIND_DIRECTION
         if name == "yesterday":
             # "Yesterday" of the first days lies before the span.
-            before = np.full((EARLIER_DAYS, HOURS_A_DAY), ABSENT, np.int32)
-            for code, days in self.reference_days_before.items():
-                before[days] = self.stations[code].before[parameter][days]
+            days = self.reference_days_before
+            before = _measured(
+                {code: self.stations[code].before for code in days}, days, EARLIER_DAYS, parameter
+            )
             clock = clock_hours(date_of(self.span.first - EARLIER_DAYS), EARLIER_DAYS + len(self.span.days))
             values = yesterday(np.concatenate([before, observed]), clock, self.view)[EARLIER_DAYS:]
         elif name == "climatology":
