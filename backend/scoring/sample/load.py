@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.core.columns import NO_LEAD, UNPAIRED, DayColumns, ForecastDays
+from backend.core.columns import NO_LEAD, UNPAIRED, DayColumns
 from backend.core.errors import NotFoundError
 from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
@@ -19,7 +19,7 @@ from backend.core.records import Site, Station
 from backend.core.registry import THREE_HOUR_GUST_MODELS
 from backend.scoring.grid import Bools, Hours, Integers, Span
 from backend.scoring.reasons import REASONS
-from backend.scoring.sample.sample import EARLIER_DAYS, Lazy, Sample, StationDays
+from backend.scoring.sample.sample import BY_PARAMETER, EARLIER_DAYS, Lazy, Sample, StationDays
 from backend.scoring.views import View
 from backend.storage import days as store
 from backend.storage import published_months
@@ -95,33 +95,44 @@ class Samples:
             site_id = UNKNOWN_ID if row is None else row.id
             place = site if row is None else site_record(row)
             earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
-            of_span, of_earlier = (
-                reference_days(place, each)
-                if station is None
-                else {station: np.ones(len(each.days), np.bool_)}
-                for each in (span, earlier)
-            )
-            same = _SameInAllViews(
-                site=place,
-                span=span,
-                hours=hours,
-                stations=_stations(connection, site_id, place, span, public=public),
-                reference_days=of_span,
-                reference_days_before=of_earlier,
-            )
+            stations = _stations(connection, site_id, place, span, public=public)
             # All views in one transaction: a collection between two of them would mix two states.
-            days = [
+            days_by_view = [
                 store.forecast_columns(connection, site_id, view.number, span.first, span.last, public=public)
                 for view in views
             ]
-            ids = model_ids(connection)
-            stored = {number for of_view in days for number in of_view.owner.tolist()}
-            named = _Models(  # the same in all views: a model may have forecasts in some of them only
-                names=frozenset(models).union(name for name, number in ids.items() if number in stored),
-                ids=ids,
-                grounds=model_elevations(connection, site_id),
+            ids, grounds = model_ids(connection), model_elevations(connection, site_id)
+        of_span, of_earlier = (
+            reference_days(place, each) if station is None else {station: np.ones(len(each.days), np.bool_)}
+            for each in (span, earlier)
+        )
+        stored = {number for days in days_by_view for number in days.owner.tolist()}
+        # The same in all views: a model may have forecasts in some of them only.
+        names = sorted({*models, *(name for name, number in ids.items() if number in stored)})
+        absent = np.full((len(span.days), HOURS_A_DAY), ABSENT, np.int32)
+        newest = np.zeros((len(span.days), HOURS_A_DAY), np.int64)  # minutes by which a run is older: none
+        samples = []
+        for view, days in zip(views, days_by_view, strict=True):
+            rows = {name: np.flatnonzero(days.owner == ids.get(name, UNKNOWN_ID)) for name in names}
+            values = {name: _by_parameter(span, days.day, days.hourly, rows[name], absent) for name in names}
+            for name in THREE_HOUR_GUST_MODELS.intersection(names):  # their gust is not of one hour
+                values[name] = {**values[name], Parameter.WIND_GUST: absent}
+            sample = Sample(
+                site=place,
+                view=view,
+                span=span,
+                hours=hours,
+                all_forecasts=values,
+                leads=Lazy(rows, partial(_minutes, span, days, NO_LEAD)),
+                older={name: _by_parameter(span, days.day, days.older, rows[name], newest) for name in names},
+                estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
+                grounds={name: grounds.get(name) for name in names},
+                stations=stations,
+                reference_days=of_span,
+                reference_days_before=of_earlier,
             )
-            return tuple(_load(view, of_view, same, named) for view, of_view in zip(views, days, strict=True))
+            samples.append(sample)
+        return tuple(samples)
 
     def stored_between(
         self, site: Site, first: int, last: int, *, besides: Collection[str] = ()
@@ -161,47 +172,6 @@ class Samples:
         """Return a text that changes whenever an answer about a site's days up to `last` may change."""
         with self.database.read() as connection:
             return answer_stamp(connection, site, last)
-
-
-class _SameInAllViews(TypedDict):
-    """What the samples of one question have in common."""
-
-    site: Site
-    span: Span
-    hours: Hours
-    stations: Mapping[str, StationDays]
-    reference_days: Mapping[str, Bools]
-    reference_days_before: Mapping[str, Bools]
-
-
-@dataclass(frozen=True, slots=True)
-class _Models:
-    """The models of the sample, the ids of all models, and the heights of their ground at the site."""
-
-    names: frozenset[str]
-    ids: Mapping[str, int]
-    grounds: Mapping[str, float | None]
-
-
-def _load(view: View, days: ForecastDays, same: _SameInAllViews, models: _Models) -> Sample:
-    """Return a sample, without the gusts of models whose gust is not of one hour."""
-    span, names = same["span"], sorted(models.names)
-    rows = {name: np.flatnonzero(days.owner == models.ids.get(name, UNKNOWN_ID)) for name in names}
-
-    absent = np.full((len(span.days), HOURS_A_DAY), ABSENT, np.int32)
-    values = {name: _by_parameter(span, days.day, days.hourly, rows[name], absent) for name in names}
-    for name in THREE_HOUR_GUST_MODELS.intersection(names):
-        values[name] = {**values[name], Parameter.WIND_GUST: absent}
-    newest = np.zeros((len(span.days), HOURS_A_DAY), np.int64)  # minutes by which a run is older: none
-    return Sample(
-        view=view,
-        all_forecasts=values,
-        leads=Lazy(names, lambda name: _minutes(span, days, rows[name], NO_LEAD)),
-        older={name: _by_parameter(span, days.day, days.older, rows[name], newest) for name in names},
-        estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
-        grounds={name: models.grounds.get(name) for name in names},
-        **same,
-    )
 
 
 def reference_days(site: Site, span: Span) -> dict[str, Bools]:
@@ -253,7 +223,7 @@ def _stations(
             station=station,
             observed=_by_parameter(span, days.day, days.hourly, rows, absent),
             means=_by_parameter(span, days.day, days.means, rows, absent),
-            offsets=_minutes(span, days, rows, UNPAIRED),
+            offsets=_minutes(span, days, UNPAIRED, rows),
             resolution=max(
                 (step for row in rows.tolist() if (step := days.resolution[row]) is not None), default=None
             ),
@@ -280,7 +250,7 @@ def _by_parameter(
     span: Span, day: Integers, hours: NDArray[np.integer[Any]], rows: Integers, absent: NDArray[N]
 ) -> Mapping[Parameter, NDArray[N]]:
     """Return some rows of stored days (n, 4, 25) as arrays (days, 25), `absent` on days without a row."""
-    return Lazy(Parameter, partial(_of_parameter, day[rows] - span.first, hours, rows, absent))
+    return Lazy(BY_PARAMETER, partial(_of_parameter, day[rows] - span.first, hours, rows, absent))
 
 
 def _of_parameter(
@@ -291,7 +261,7 @@ def _of_parameter(
     return values
 
 
-def _minutes(span: Span, days: DayColumns, rows: Integers, missing: int) -> Integers:
+def _minutes(span: Span, days: DayColumns, missing: int, rows: Integers) -> Integers:
     minutes = np.full((len(span.days), HOURS_A_DAY), missing, np.int64)
     minutes[days.day[rows] - span.first] = days.minutes[rows]
     return minutes

@@ -27,34 +27,38 @@ from backend.scoring.sample.reference_forecasts import (
 from backend.scoring.views import VIEWS, View
 
 K = TypeVar("K")
+S = TypeVar("S")
 V = TypeVar("V")
 
 
 class Lazy(Mapping[K, V]):
-    """Values by key, each from one call of `compute`; its keys are known from the start.
+    """The values of `source`, each converted by `compute` when it is first used.
 
     A question is about one quantity: the arrays of the other parameters are never built.
     """
 
-    def __init__(self, keys: Iterable[K], compute: Callable[[K], V]) -> None:
-        self._values: dict[K, V | None] = dict.fromkeys(keys)
+    def __init__(self, source: Mapping[K, S], compute: Callable[[S], V]) -> None:
+        self._source = source
         self._compute = compute
+        self._values: dict[K, V] = {}
 
     def __getitem__(self, key: K) -> V:
         """Return the value of a key; raises KeyError."""
-        value = self._values[key]
-        if value is None:
-            value = self._values[key] = self._compute(key)
-        return value
+        if key not in self._values:
+            self._values[key] = self._compute(self._source[key])
+        return self._values[key]
 
     def __iter__(self) -> Iterator[K]:
         """Iterate over the keys in their order."""
-        return iter(self._values)
+        return iter(self._source)
 
     def __len__(self) -> int:
         """Return the number of keys."""
-        return len(self._values)
+        return len(self._source)
 
+
+BY_PARAMETER = {parameter: parameter for parameter in Parameter}
+"""The source of Lazy values that are computed from the parameter."""
 
 BASELINES = ("yesterday", "climatology", "model_mean")
 """Forecasts that need no model; they are scored beside the models and never ranked."""
@@ -164,27 +168,21 @@ class Sample:
         if self.hours is Hours.ALL:
             return self.all_forecasts
         # partial() and not a closure: a reference to the sample would be a cycle that keeps its arrays.
-        return {
-            model: Lazy(values, partial(_in_hours, values, self.counted))
-            for model, values in self.all_forecasts.items()
-        }
+        in_hours = partial(_in_hours, self.counted)
+        return {model: Lazy(values, in_hours) for model, values in self.all_forecasts.items()}
 
     @cached_property
     def observed(self) -> Mapping[Parameter, Values]:
         """What the reference station measured in the hours that count."""
-        # Lazy as in `forecasts`, and for the same reason without a reference to the sample.
-        measured = self.measured
-        return (
-            measured
-            if self.hours is Hours.ALL
-            else Lazy(measured, partial(_in_hours, measured, self.counted))
-        )
+        if self.hours is Hours.ALL:
+            return self.measured
+        return Lazy(self.measured, partial(_in_hours, self.counted))
 
     @cached_property
     def measured(self) -> Mapping[Parameter, Values]:
         """What the reference station measured in all hours."""
         observed = {code: self.stations[code].observed for code in self.reference_days}
-        return Lazy(Parameter, partial(_measured, observed, self.reference_days, len(self.span.days)))
+        return Lazy(BY_PARAMETER, partial(_measured, observed, self.reference_days, len(self.span.days)))
 
     @cached_property
     def offsets(self) -> Integers:
@@ -271,12 +269,12 @@ class Sample:
             if len(of_models) < 2:
                 return np.full_like(observed, ABSENT)  # the mean of one model is that model
             values = (model_mean_direction if circular else model_mean)(of_models)
-        return values if self.hours is Hours.ALL else np.where(self.counted, values, np.int32(ABSENT))
+        return values if self.hours is Hours.ALL else _in_hours(self.counted, values)
 
 
-def _in_hours(values: Mapping[Parameter, Values], counted: Bools, parameter: Parameter) -> Values:
-    """Return the values of a parameter in the hours that count, ABSENT in the others."""
-    return np.where(counted, values[parameter], np.int32(ABSENT))
+def _in_hours(counted: Bools, values: Values) -> Values:
+    """Return the values in the hours that count, ABSENT in the others."""
+    return np.where(counted, values, np.int32(ABSENT))
 
 
 def _measured(
