@@ -24,8 +24,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backend.cli.console import silent
 from backend.core.config import Settings
+from backend.core.logs import configure_logging
 from backend.demo.faults import Fault
 from proofs.fault_bench import MARCH, OCTOBER, SUMMER, Bench, Judged, References, Way
 from proofs.fault_sensors import DeadSensor, Death
@@ -291,7 +291,7 @@ def main() -> None:
     began, report = time.monotonic(), Report()
     cases: list[Case] = [*cells, *fallbacks, *sensors, *moves]
     with tempfile.TemporaryDirectory() as folder, chdir(folder):  # without the .env of the developer
-        silent(Settings.load())
+        configure_logging(Settings.load(), level="CRITICAL")
         asyncio.run(judge_all(cases, Path(folder), options.lanes, report))
     for case in cases:
         print(report.line(case))

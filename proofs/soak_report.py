@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backend.cli.console import silent
 from backend.core.config import Settings
+from backend.core.logs import configure_logging
 from backend.demo.backfill import SteppedClock, slots
 from backend.demo.process import Upstreams
 from backend.main import Service
@@ -153,7 +153,7 @@ def soak(days: int, seed: int, kind: str) -> int:
     """Print a soak's report; return the exit code."""
     began_at = time.monotonic()
     with tempfile.TemporaryDirectory() as name, chdir(name), _store(kind, Path(name)) as url:
-        silent(Settings.load())
+        configure_logging(Settings.load(), level="CRITICAL")
         report = asyncio.run(prove(Path(name), url, days, seed))
     for line in report.lines():
         print(line)

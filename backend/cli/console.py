@@ -58,20 +58,10 @@ def refused(error: MeteoScoreError) -> typer.Exit:
 
 def quiet_on_a_terminal(settings: Settings) -> None:
     """Log at LOG_LEVEL; on a terminal the default is WARNING, so that no log line breaks a bar or a table."""
-    if sys.stderr.isatty() and "log_level" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"log_level": "WARNING"})
-    _configure_logging(settings)
-
-
-def silent(settings: Settings) -> None:
-    """Log critical lines only: for a command whose output is complete in itself."""
-    _configure_logging(settings.model_copy(update={"log_level": "CRITICAL"}))
-
-
-def _configure_logging(settings: Settings) -> None:
     from backend.core.logs import configure_logging
 
-    configure_logging(settings)
+    quiet = sys.stderr.isatty() and "log_level" not in settings.model_fields_set
+    configure_logging(settings, level="WARNING" if quiet else None)
 
 
 def run_to_the_end(work: Coroutine[Any, Any, T]) -> T:

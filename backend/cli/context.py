@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from backend.cli.console import print_text, silent
+from backend.cli.console import print_text
 from backend.core.config import Settings, check_setting_names, settings_file, slips_in_environment
 from backend.demo.store import FOLDER as DEMO_FOLDER
 from backend.demo.store import store_settings
@@ -25,17 +26,17 @@ if TYPE_CHECKING:
     from backend.storage.store import Store
 
 
+@dataclass
 class CliContext:
     """Settings, service and store of one command, each opened at its first use."""
 
-    def __init__(self, env_file: Path | None = None, *, demo: bool = False) -> None:
-        self._env_file = env_file
-        self._demo = demo
+    env_file_option: Path | None = None
+    demo: bool = False
 
     @cached_property
     def env_file(self) -> Path | None:
         """Return the settings file in use, if there is one. Raises ConfigError for a misspelt name in it."""
-        file = settings_file(self._env_file)
+        file = settings_file(self.env_file_option)
         if file is not None:
             check_setting_names(file, SETTING_NAMES)
         return file
@@ -43,24 +44,22 @@ class CliContext:
     @cached_property
     def settings(self) -> Settings:
         """Return the settings in force. Raises ConfigError."""
-        for name, meant in self.slips_in_environment().items():
+        from backend.core.logs import configure_logging
+
+        for name, meant in slips_in_environment(SETTING_NAMES).items():
             print_text(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
-        settings = Settings.load_from(
-            self.env_file, **(store_settings(DEMO_FOLDER, self.env_file) if self._demo else {})
+        settings = Settings.load(
+            self.env_file, **(store_settings(DEMO_FOLDER, self.env_file) if self.demo else {})
         )
         # Unless a command chooses more, only critical lines are logged, and to stderr: structlog's default is
         # stdout, which is for the output of the command.
-        silent(settings)
+        configure_logging(settings, level="CRITICAL")
         return settings
 
     @cached_property
     def config(self) -> SchedulerConfig:
         """Return the settings of the schedule. Raises ConfigError."""
-        return SchedulerConfig.load_from(self.env_file)
-
-    def slips_in_environment(self) -> dict[str, str]:
-        """Return variables that look like misspelt settings; another program may use them."""
-        return slips_in_environment(SETTING_NAMES)
+        return SchedulerConfig.load(self.env_file)
 
     @cached_property
     def service(self) -> Service:

@@ -29,13 +29,13 @@ from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.transport.client import HttpClient
 from backend.collectors.transport.hosts import HttpLimits
 from backend.core.clock_watch import ClockWatch
-from backend.core.config import LEAST_TOKEN
+from backend.core.config import LEAST_TOKEN, slips_in_environment
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 from backend.core.map_library import leaflet_folder
 from backend.core.private_files import open_to_others
 from backend.core.records import CollectionRequest, Failure, Site, network_of
 from backend.main import Service
-from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
+from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SETTING_NAMES, JobId
 from backend.scheduler.jobs import counted
 from backend.scoring.days.drift import drifts
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
@@ -95,12 +95,11 @@ def doctor(
             sys.stdout.write(f"{as_text(reports, service.clock())}\n")
         raise typer.Exit(1 if differs(reports) else 0)
     file = f"{used.env_file or f'no settings file: there is no .env in {Path.cwd()}'}"
-    slips = used.slips_in_environment()
     findings = [
         Finding("settings file", True, file),
         *(
             Finding("environment", None, f"{name} is not a setting: did you mean {meant}?")
-            for name, meant in slips.items()
+            for name, meant in slips_in_environment(SETTING_NAMES).items()
         ),
         *run_to_the_end(_examine(used.service_without_store)),
     ]

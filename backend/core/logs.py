@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
 
@@ -14,14 +15,19 @@ from backend.core.config import Settings
 from backend.core.masking import Mask, mask_of
 from backend.core.text import printable
 
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
+
+def configure_logging(
+    settings: Settings, stream: TextIO | None = None, *, level: LogLevel | None = None
+) -> None:
     """Write our own and the libraries' log lines to `stream` (standard error), in `LOG_FORMAT`.
 
-    While context variables (run, job, source) are bound, they are on every line. A second call replaces the
-    configuration of the first.
+    `level` replaces `LOG_LEVEL`. While context variables (run, job, source) are bound, they are on every
+    line. A second call replaces the configuration of the first.
     """
     stream = stream or sys.stderr
+    level = level or settings.log_level
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -44,7 +50,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level)
+    root.setLevel(level)
     # A server that its own command started has set a level and handlers on its loggers.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
@@ -71,21 +77,19 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[settings.log_level]
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(root.level),
         cache_logger_on_first_use=False,
     )
 
 
+@dataclass(frozen=True, slots=True)
 class _Masking:
     """Masks secrets and control characters in every value of an event, tracebacks included.
 
     Times become ISO 8601.
     """
 
-    def __init__(self, mask: Mask) -> None:
-        self._mask = mask
+    mask: Mask
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
         return {self._text(key): self._clean(value) for key, value in event.items()}
@@ -105,4 +109,4 @@ class _Masking:
 
     def _text(self, text: str) -> str:
         # Texts of publishers and clients may contain escape sequences that a terminal would execute.
-        return printable(self._mask(text), keep="\n\t")
+        return printable(self.mask(text), keep="\n\t")

@@ -48,7 +48,7 @@ def store_settings(folder: Path, env_file: Path | None = None) -> dict[str, Any]
         "ping_url_forecasts": None,
         "ping_url_observations": None,
         "public_raw_sources": SOURCE_NAMES,
-        "open_meteo_models": ChosenModels.load_from(env_file).open_meteo_models or OPEN_METEO_MODELS,
+        "open_meteo_models": ChosenModels.load(env_file).open_meteo_models or OPEN_METEO_MODELS,
     }
 
 

@@ -13,6 +13,7 @@ from platformdirs import user_data_path
 from pydantic import SecretStr, ValidationError
 
 from backend.core.config import (
+    ChosenModels,
     EnvironmentSettings,
     Settings,
     check_setting_names,
@@ -46,6 +47,14 @@ def value_of(variable: str) -> object:
 
 
 # --- Names and defaults -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [Settings, SchedulerConfig, ChosenModels])
+def test_every_default_follows_the_rule_of_its_setting(settings: type[EnvironmentSettings]) -> None:
+    """A command does not check the defaults, but every value that it is given."""
+    defaults = settings.load()
+    assert settings.load(**dict(defaults)) == defaults
+
 
 SPECIFIED: dict[str, object] = {
     "SCHEDULER_FORECAST_HOURS": (0, 6, 12, 18),
@@ -176,8 +185,8 @@ def test_a_slip_in_a_settings_file_is_refused_with_the_right_name(name: str, mea
 def test_another_settings_file_takes_the_place_of_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("CONTACT=pilot@example.org\nSOURCES=ffvl\n")
     Path("other.env").write_text("\ufeffCONTACT=other@example.org\n")
-    assert Settings.load_from(Path("other.env")).contact == "other@example.org"
-    assert Settings.load_from(Path("other.env")).sources == DEFAULT_SOURCES
+    assert Settings.load(Path("other.env")).contact == "other@example.org"
+    assert Settings.load(Path("other.env")).sources == DEFAULT_SOURCES
     assert settings_file(Path("other.env")) == Path("other.env").absolute()
     assert settings_file() == Path(".env").absolute()
     with pytest.raises(ConfigError, match=r"^--env-file=none\.env: there is no such file$"):
