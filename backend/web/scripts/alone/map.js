@@ -58,20 +58,20 @@ if (figure && rows.length && window.L) {
         const { x, y } = map.layerPointToContainerPoint(spot);
         return x >= half.x && y >= half.y && x <= box.clientWidth - half.x && y <= box.clientHeight - half.y;
       };
-      const must_be_inside = inside(at);
-      const is_free = (spot) =>
-        (!must_be_inside || inside(spot)) &&
+      const mustBeInside = inside(at);
+      const isFree = (spot) =>
+        (!mustBeInside || inside(spot)) &&
         taken.every(
           (other) =>
             Math.abs(other.spot.x - spot.x) >= other.half.x + half.x ||
             Math.abs(other.spot.y - spot.y) >= other.half.y + half.y,
         );
-      let spot = is_free(at) ? at : null;
+      let spot = isFree(at) ? at : null;
       for (let away = 1; !spot && away <= 8; away += 1) {
         for (let turn = 0; !spot && turn < 16; turn += 1) {
           const angle = (turn * Math.PI) / 8;
           const there = at.add([away * half.x * Math.cos(angle), away * half.y * Math.sin(angle)]);
-          spot = is_free(there) ? there : null;
+          spot = isFree(there) ? there : null;
         }
       }
       all &&= spot !== null;
