@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +34,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> IssuingWorld:
     world = IssuingWorld(open_database(f"sqlite:///{path}"))
     world.days(FIRST, PLAYED)
     return world
+
+
+@pytest.fixture
+def played(world: IssuingWorld, tmp_path: Path) -> IssuingWorld:
+    """Return a copy of the world, for a test with evidence of its own."""
+    return world.copied(tmp_path / "store.sqlite3")
 
 
 def taken(world: IssuingWorld) -> list[GateDecision]:
@@ -101,13 +108,8 @@ def evidence(world: IssuingWorld, days: range, *, error: float) -> None:
         store_issued_batch(world.database, batch)
 
 
-def test_the_gate_opens_and_closes_through_the_job_and_the_rows_follow(
-    world: IssuingWorld, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_the_gate_opens_and_closes_through_the_job_and_the_rows_follow(played: IssuingWorld) -> None:
     """Weekly evenings of the job: before, between and after evidence of good and of bad forecasts."""
-    path = tmp_path_factory.mktemp("gate") / "store.sqlite3"
-    world.database.engine.raw_connection().execute(f"VACUUM INTO '{path}'")
-    played = IssuingWorld(open_database(f"sqlite:///{path}"))
     day = local_day(taken(played)[0].decided_at)
     states, reasons = [], []
 
@@ -154,17 +156,12 @@ def test_too_few_days_of_evidence_stay_a_trial(world: IssuingWorld) -> None:
     assert (wind.state, wind.reasons[0].code) == (GateState.TRIAL, "few_days")
 
 
-def test_a_closed_gate_has_no_veto_of_a_site(
-    world: IssuingWorld, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_closed_gate_has_no_veto_of_a_site(played: IssuingWorld) -> None:
     """One bad day of a site is no veto: the gate has not opened."""
-    path = tmp_path_factory.mktemp("veto") / "store.sqlite3"
-    world.database.engine.raw_connection().execute(f"VACUUM INTO '{path}'")
-    early = IssuingWorld(open_database(f"sqlite:///{path}"))
-    evidence(early, range(FIRST - 20, FIRST - 19), error=30.0)
+    evidence(played, range(FIRST - 20, FIRST - 19), error=30.0)
     question = Question("public", TOMORROW, Parameter.WIND_SPEED)
-    with early.database.read() as connection:
-        found = decided(connection, question, [site.id for site in early.sites], at(FIRST - 10, 19), None)
+    with played.database.read() as connection:
+        found = decided(connection, question, [site.id for site in played.sites], at(FIRST - 10, 19), None)
     assert found is not None and (found.open, found.grounds.days) == (False, 1)
     assert found.grounds.vetoes == {}
 

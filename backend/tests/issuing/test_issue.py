@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,11 +54,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> IssuingWorld:
 
 
 @pytest.fixture
-def world(played: IssuingWorld, tmp_path_factory: pytest.TempPathFactory) -> IssuingWorld:
+def world(played: IssuingWorld, tmp_path: Path) -> IssuingWorld:
     """Return a copy of it."""
-    path = tmp_path_factory.mktemp("copy") / "store.sqlite3"
-    played.database.engine.raw_connection().execute(f"VACUUM INTO '{path}'")
-    return IssuingWorld(open_database(f"sqlite:///{path}"))
+    return played.copied(tmp_path / "store.sqlite3")
 
 
 NEXT = FIRST + PLAYED - 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +30,7 @@ from backend.storage.database import Database
 from backend.storage.issued import issued_forecasts
 from backend.storage.issued_batches import store_issued_batch
 from backend.storage.store import Store
+from backend.tests.support.stores import open_database
 
 FIRST = day_number(date(2026, 6, 1))
 EVENING, TOMORROW = 19, 3
@@ -75,6 +78,12 @@ class IssuingWorld:
             withheld=lambda: self.hidden,
             clock=lambda: self.now,
         )
+
+    def copied(self, path: Path) -> IssuingWorld:
+        """Return a new world whose SQLite store, at `path`, is a copy of the store of this one."""
+        with closing(self.database.engine.raw_connection()) as connection:
+            connection.cursor().execute("VACUUM INTO ?", (str(path),))
+        return IssuingWorld(open_database(f"sqlite:///{path}"))
 
     def weather(self, site: str, day: int) -> list[float]:
         """Return the true wind of each hour o'clock of a day in km/h, whole tenths."""
