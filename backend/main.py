@@ -49,19 +49,19 @@ from backend.collectors.transport.payload_archive import PayloadArchive
 from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import Settings, check_setting_names, settings_file
-from backend.core.daemon_thread import in_daemon_thread
 from backend.core.disk import free_bytes
-from backend.core.errors import ConfigError, MeteoScoreError, StoreUnavailableError
+from backend.core.errors import ConfigError, StoreUnavailableError
 from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
+from backend.files.month_watch import watch_months
 from backend.issuing.issue import Issuer
 from backend.pages.error_pages import install_error_pages, page_instead
 from backend.pages.page_cache import PageCache
 from backend.pages.preparation import prepare_pages
 from backend.pages.routes import ROUTERS as PAGE_ROUTERS
 from backend.scheduler.catchup import CatchUp
-from backend.scheduler.config import FORECASTS, OBSERVATIONS, SETTING_NAMES, JobId, SchedulerConfig
+from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SETTING_NAMES, JobId, SchedulerConfig
 from backend.scheduler.heartbeat import Heartbeat
 from backend.scheduler.roles import share_work
 from backend.scheduler.runner import Runner, Sources
@@ -88,10 +88,6 @@ SWITCH_SECONDS = 0.0005
 While a batch of 320 000 values is stored, a thread that wakes up every millisecond is 9.5 ms late at the 99th
 percentile with the default, and 4.8 ms with this value. The batch takes the same time.
 """
-
-
-LOOK_FOR_MONTHS_SECONDS = 3600.0
-"""How often a process asks whether the daily look for closed months is due."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -448,7 +444,14 @@ def look_after(service: Service, opened: asyncio.Task[None]) -> list[asyncio.Tas
 
     async def months(folder: Path) -> None:
         await asyncio.wait([opened])
-        await _look_for_months(service, folder)
+        await watch_months(
+            service.database,
+            service.settings,
+            folder,
+            (*service.sources.forecasts, *service.sources.observations),
+            [service.config.lookback(job) for job in JOBS],
+            service.clock,
+        )
 
     duties = []
     if role != "worker":
@@ -456,27 +459,6 @@ def look_after(service: Service, opened: asyncio.Task[None]) -> list[asyncio.Tas
     if role in {"all", "scheduler"} and folder is not None:
         duties.append(asyncio.create_task(months(folder), name="look for closed months"))
     return duties
-
-
-async def _look_for_months(service: Service, folder: Path) -> None:
-    """Once a day, export closed months and remove raw values that are old enough: one process on a store."""
-
-    def look() -> None:
-        # Imported here: services without MONTHS_DIR need no Polars.
-        from backend.files import month_removal
-        from backend.files.dictionary import source_origins
-
-        sources = (*service.sources.every(FORECASTS), *service.sources.every(OBSERVATIONS))
-        lookbacks = (service.config.lookback(job) for job in (FORECASTS, OBSERVATIONS))
-        rules = month_removal.Rules.of(service.settings, folder, source_origins(sources), *lookbacks)
-        month_removal.look(service.database, rules, service.clock())
-
-    while True:
-        try:
-            await in_daemon_thread("closed months", look)
-        except MeteoScoreError as error:
-            log.warning("closed months were not looked for", reason=str(error))
-        await asyncio.sleep(LOOK_FOR_MONTHS_SECONDS)
 
 
 async def _bring_up(
