@@ -33,7 +33,7 @@ from backend.api.connections import MOST_REQUEST_BYTES
 from backend.api.cross_origin import CrossOrigin
 from backend.api.head import HeadAsGet
 from backend.api.metrics import ServiceMetrics
-from backend.api.prefix import BelowPrefix
+from backend.api.prefix import BelowPrefix, check_prefix
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.api.security_headers import SecurityHeaders
@@ -414,21 +414,9 @@ def create_app(
     for router in (*ROUTERS, *PAGE_ROUTERS):
         app.include_router(router)
     if service.settings.root_path:
-        _check_prefix(service.settings.root_path)
+        check_prefix(service.settings.root_path, (*ROUTERS, *PAGE_ROUTERS))
         app.add_middleware(BelowPrefix, root=service.settings.root_path)
     return app
-
-
-def _check_prefix(root: str) -> None:
-    """Raise ConfigError if an address of the service begins like its path prefix.
-
-    If a proxy strips the prefix, the service could not see which of the two a request means.
-    """
-    first = root.split("/")[1]
-    for router in (*ROUTERS, *PAGE_ROUTERS):
-        for route in router.routes:
-            if getattr(route, "path", "").split("/")[1:2] == [first]:
-                raise ConfigError(f"ROOT_PATH={root!r}: must not begin with /{first}, which has pages")
 
 
 def look_after(service: Service, opened: asyncio.Task[None]) -> list[asyncio.Task[None]]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from fastapi import APIRouter
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backend.core.errors import ConfigError
 
 
 class BelowPrefix:
@@ -17,6 +22,18 @@ class BelowPrefix:
         if scope["type"] == "http":
             scope["root_path"] = self._root
         await self._app(scope, receive, send)
+
+
+def check_prefix(root: str, routers: Iterable[APIRouter]) -> None:
+    """Raise ConfigError if an address of the service begins like its path prefix.
+
+    If a proxy strips the prefix, the service could not see which of the two a request means.
+    """
+    first = root.split("/")[1]
+    for router in routers:
+        for route in router.routes:
+            if getattr(route, "path", "").split("/")[1:2] == [first]:
+                raise ConfigError(f"ROOT_PATH={root!r}: must not begin with /{first}, which has pages")
 
 
 def root_of(scope: Scope) -> str:
