@@ -6,8 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,7 +66,7 @@ from backend.scheduler.roles import share_work
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import is_alive, start_scheduler, stop_scheduler
 from backend.scheduler.shared_pace import SharedPace
-from backend.scoring.days.update import update
+from backend.scoring.days.after_run import queue_scores, update_scores
 from backend.scoring.public.windows import PublicRules
 from backend.storage.changes import Changes
 from backend.storage.database import Database
@@ -75,7 +74,6 @@ from backend.storage.ledger import Ledger
 from backend.storage.queries import StoreQueries
 from backend.storage.queue import require_queue, upgrade_queue
 from backend.storage.run_records import JobRun
-from backend.storage.score_jobs import queue_due_days
 from backend.storage.site_list import SiteList
 from backend.storage.store import Store
 from backend.storage.store_check import watch_store
@@ -175,7 +173,7 @@ class Service:
                 if not stopping.is_set():
                     prepare_pages(cast(ReadingParts, reading))
             else:
-                _queue_scores(database, now)
+                queue_scores(database, now)
 
         alert_watch = AlertWatch(
             settings.alert_urls,
@@ -283,38 +281,6 @@ def _prune_rejected(store: Store, now: datetime) -> None:
         store.prune_rejected(now)
     except StoreUnavailableError as error:
         log.warning("old rejected values not deleted", reason=str(error))
-
-
-def _queue_scores(database: Database, now: datetime) -> None:
-    try:
-        queue_due_days(database, now)
-    except StoreUnavailableError as error:
-        log.warning("scores not queued yet", reason=str(error))
-
-
-def update_scores(
-    database: Database,
-    now: datetime,
-    sites: Container[int] | None = None,
-    *,
-    stopped: Callable[[], bool] = lambda: False,
-) -> None:
-    """Update the score days that a run changed. Days stay due if the store fails; the run does not fail.
-
-    The rest stays due once `stopped` returns True: the end of the process waits for the thread that is here.
-    """
-    began = time.monotonic()
-    try:
-        report = update(database, now, sites=sites, stopped=stopped)
-    except StoreUnavailableError as error:
-        log.warning("scores not updated yet", reason=str(error))
-        return
-    log.debug(
-        "scores updated",
-        days=sum(report.days.values()),
-        unsettled=len(report.unsettled),
-        seconds=round(time.monotonic() - began, 3),
-    )
 
 
 def create_app(

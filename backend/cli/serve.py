@@ -15,10 +15,11 @@ from backend.answers.service import ServiceParts
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.cli.context import opened
 from backend.core.logs import configure_logging
-from backend.main import Service, create_app, look_after, update_scores
+from backend.main import Service, create_app, look_after
 from backend.scheduler.heartbeat import Heartbeat
 from backend.scheduler.roles import share_work, tick, work
 from backend.scheduler.scheduler import is_alive
+from backend.scoring.days.after_run import update_scores
 
 log = structlog.get_logger()
 
