@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations
+from operator import attrgetter
 
 import numpy as np
 
@@ -163,10 +164,11 @@ class Scorecard:
         """Return which models are compared, in the order of their errors, with the duels of the first."""
         of_quantity = QuantitySample(self.sample, quantity)
         compared, shared = of_quantity.common
-        # The mean size of the error was declared as the score that ranks before any result was seen.
+        # The mean size of the error was declared as the score that ranks before any result was seen. Each of
+        # these models has one, since each has the hours that they share.
         scores = sorted(
             score_all(of_quantity, compared, shared, intervals=intervals),
-            key=lambda score: (float("inf") if score.score.mae is None else score.score.mae, score.model),
+            key=attrgetter("score.mae", "model"),
         )
         duels = tuple(self.duel(quantity, scores[0].model, score.model, shared) for score in scores[1:])
         unbeaten = [duel for duel in duels if duel.comparison.outcome is not Outcome.A_BETTER]
@@ -208,9 +210,7 @@ class Scorecard:
                 skill={name: of_models[score.model] for name, of_models in skills.items()},
             )
             # In the order of their errors, models that may not be ranked would look ranked.
-            for score in (
-                ranking.scores if may_rank else sorted(ranking.scores, key=lambda entry: entry.model)
-            )
+            for score in (ranking.scores if may_rank else sorted(ranking.scores, key=attrgetter("model")))
         ]
         others = [name for name in self.sample.forecasts if name not in ranked]
         on_their_own = score_all(of_quantity, others, intervals=False)
