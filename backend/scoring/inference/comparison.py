@@ -121,7 +121,6 @@ class Comparison:
     """
 
     difference: float | None
-    days: int
     test: MeanTest | None
     outcome: Outcome
 
@@ -129,7 +128,7 @@ class Comparison:
 def compare(series: DailySeries, parameter: Parameter) -> Comparison:
     """Compare two models by their daily differences; those of the vector error count as a wind speed."""
     test = mean_test(series)
-    return Comparison(series.mean, series.days, test, outcome(test, DIFFERENCE[parameter].value))
+    return Comparison(series.mean, test, outcome(test, DIFFERENCE[parameter].value))
 
 
 def outcome(test: MeanTest | None, least_difference: float) -> Outcome:
