@@ -15,7 +15,7 @@ import numpy as np
 from backend.core.parameters import Parameter
 from backend.scoring.constants import DIFFERENCE, FALSE_DISCOVERIES
 from backend.scoring.grid import SCALE, Bools, Floats, Integers
-from backend.scoring.inference.group_intervals import jackknife, symmetric
+from backend.scoring.inference.group_intervals import departures_spread, leave_one_out, symmetric
 from backend.scoring.intervals import Interval, spread, student_tails
 from backend.scoring.metrics.sums import Formula, number, ratio
 
@@ -198,26 +198,23 @@ def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) 
     stacked = type(reference)(*(np.stack(tables, axis=1) for tables in columns))
     together = replace(stacked, n=n[:, None])  # the pairs are the same for all: (days, 1, groups)
 
-    def skills_of(sums: Any) -> Floats:
-        """Return the skill of each model and group against the last table, (..., models, groups)."""
+    def mean_skills(sums: Any) -> tuple[Floats, Integers]:
+        """Return each model's mean skill over the groups where it is defined, and their number."""
         scores = formula.each(sums)
-        return np.asarray(1.0 - ratio(scores[..., :-1, :], scores[..., -1:, :]))
-
-    def mean_skill(sums: Any) -> Floats:
-        """Return the mean over the groups, weighted by their pairs, of the skills that are defined."""
-        skills = skills_of(sums)
+        skills = 1.0 - ratio(scores[..., :-1, :], scores[..., -1:, :])  # the reference is the last table
         defined = np.isfinite(skills)
         total = np.where(defined, skills * sums.n, 0.0).sum(axis=-1)
-        return ratio(total, np.where(defined, sums.n, 0).sum(axis=-1))
+        return ratio(total, np.where(defined, sums.n, 0).sum(axis=-1)), defined.sum(axis=-1)
 
-    of_groups = skills_of(together.total())
+    of_all_days, without = leave_one_out(together)
+    means, used = mean_skills(of_all_days)
     # A day without pairs in any group changes no mean: it is left out for all models alike.
     present = np.broadcast_to((n > 0).any(axis=1)[:, None], (len(n), len(models)))
-    jackknifed = jackknife(mean_skill, together, present)
-    used = np.isfinite(of_groups).sum(axis=1).tolist()
+    spread_of_means = departures_spread(mean_skills(without)[0] - means, present)
+    groups = n.shape[1]
     return [
-        PooledSkill(mean, of_model, of_groups.shape[1] - of_model, interval)
+        PooledSkill(mean, of_model, groups - of_model, interval)
         for mean, of_model, interval in zip(
-            map(number, jackknifed.values), used, symmetric(jackknifed, highest=1.0), strict=True
+            map(number, means), used.tolist(), symmetric(means, spread_of_means, highest=1.0), strict=True
         )
     ]

@@ -7,7 +7,7 @@ their correlation. For a mean of one value a day that is exactly the interval of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -72,24 +72,6 @@ _ROUNDING = 1e-9
 """The rounding error of scores that do not depend on the day left out, in the score's unit."""
 
 
-class Jackknifed(NamedTuple):
-    """Scores of groups, and their spread."""
-
-    values: Floats
-    spread: Spread
-
-
-def jackknife(score: Callable[[S], Floats], of_days: S, present: Bools) -> Jackknifed:
-    """Return the scores of sums, columns (days, ...), and their spread; `present` are the days with pairs.
-
-    `score` returns one value for each group: of sums without their days, or of many such, days first. A
-    group has no spread where the score is undefined without one of its days: it depends on that day alone.
-    """
-    total, without = leave_one_out(of_days)
-    values = score(total)
-    return Jackknifed(values, departures_spread(score(without) - values, present))
-
-
 def leave_one_out(of_days: S) -> tuple[S, S]:
     """Return the sums over all days, and those without each day; columns (days, ...)."""
     total = of_days.total()
@@ -98,7 +80,11 @@ def leave_one_out(of_days: S) -> tuple[S, S]:
 
 
 def departures_spread(changes: Floats, present: Bools) -> Spread:
-    """Return the spread of scores from their changes by leaving out a day each; arrays (days, groups)."""
+    """Return the spread of scores from their changes by leaving out a day each; arrays (days, groups).
+
+    `present` are the days with pairs. A group has no spread where the score is undefined without one of its
+    days: it depends on that day alone.
+    """
     days: Integers = present.sum(axis=0)
     changes = np.where(present, changes, 0.0)
     with np.errstate(invalid="ignore"):
@@ -108,27 +94,26 @@ def departures_spread(changes: Floats, present: Bools) -> Spread:
 
 
 def symmetric(
-    jackknifed: Jackknifed, lowest: float = -np.inf, highest: float = np.inf
+    values: Floats, of_values: Spread, lowest: float = -np.inf, highest: float = np.inf
 ) -> list[Interval | None]:
     """Return `value ± reach` of each group, cut at the ends of what the score can be; None where unknown."""
-    reach = jackknifed.spread.reach()
-    known = np.isfinite(jackknifed.values + reach).tolist()
-    lows = np.maximum(jackknifed.values - reach, lowest).tolist()
-    highs = np.minimum(jackknifed.values + reach, highest).tolist()
+    reach = of_values.reach()
+    known = np.isfinite(values + reach).tolist()
+    lows = np.maximum(values - reach, lowest).tolist()
+    highs = np.minimum(values + reach, highest).tolist()
     return [
         Interval(low, high) if is_known else None
         for low, high, is_known in zip(lows, highs, known, strict=True)
     ]
 
 
-def rates(jackknifed: Jackknifed, days: Integers) -> list[Interval | None]:
+def rates(values: Floats, of_values: Spread, days: Integers) -> list[Interval | None]:
     """Return Wilson's interval of each group's rate, of as many cases as the spread of its days shows.
 
     A rate `p` with the standard error `s` is worth `p (1 - p) / s²` independent cases. At 0 and 1, where no
     day differs from another, it is worth one case for each of the `days` that have any.
     """
-    errors, effective_days = jackknifed.spread
-    columns = (jackknifed.values, errors, student_quantile(effective_days - 1), days)
+    columns = (values, of_values.standard_error, student_quantile(of_values.effective_days - 1), days)
     intervals: list[Interval | None] = []
     for rate, error, z, count in zip(*(column.tolist() for column in columns), strict=True):
         if not np.isfinite(rate + error):
@@ -180,15 +165,16 @@ def size_intervals(kind: ErrorKind, of_groups: ErrorSums) -> Sizes:
     variance is 0 or unknown.
     """
     sizes = of_groups.sizes()
-    jackknifed = jackknife(kind.ranking.each, sizes, sizes.n > 0)
-    totals, errors = sizes.total(), jackknifed.spread.standard_error * SCALE
-    columns = (totals.n, totals.sum_abs, totals.sum_squares, errors)
+    total, without = leave_one_out(sizes)
+    means = kind.ranking.each(total)
+    of_means = departures_spread(kind.ranking.each(without) - means, sizes.n > 0)
+    columns = (total.n, total.sum_abs, total.sum_squares, of_means.standard_error * SCALE)
     effective: list[float | None] = []
     # As Python's whole numbers, of any length: equal sizes then have a variance of exactly 0.
     for n, size, square, error in zip(*(column.tolist() for column in columns), strict=True):
         iid = (n * square - size * size) / (n * (n - 1)) / n if n > 1 and error > 0 else 0.0
         effective.append(min(float(n), n * iid / error**2) if iid > 0 else None)
-    return Sizes(symmetric(jackknifed, lowest=0.0), effective)
+    return Sizes(symmetric(means, of_means, lowest=0.0), effective)
 
 
 # --- Scores of an event ----------------------------------------------------------------------------------
@@ -218,10 +204,10 @@ def score_intervals(
     of_scores = zip(*(np.split(column, len(names)) for column in spreads), strict=True)
     intervals: dict[str, list[Interval | None]] = {}
     for name, value, of_score in zip(names, values, of_scores, strict=True):
-        jackknifed = Jackknifed(value, Spread(*of_score))
+        of_value = Spread(*of_score)
         if name in OF_CASES:
             cases = sum(getattr(of_days, cell) for cell in OF_CASES[name])
-            intervals[name] = rates(jackknifed, np.asarray((cases > 0).sum(axis=0)))
+            intervals[name] = rates(value, of_value, np.asarray((cases > 0).sum(axis=0)))
         else:
-            intervals[name] = symmetric(jackknifed, LOWEST[name], HIGHEST[name])
+            intervals[name] = symmetric(value, of_value, LOWEST[name], HIGHEST[name])
     return [dict(zip(intervals, of_group, strict=True)) for of_group in zip(*intervals.values(), strict=True)]
