@@ -33,11 +33,11 @@ from backend.core.local_time import date_of, local_day
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, network_of
 from backend.core.registry import SOURCES
+from backend.scoring.constants import STRATUM_DAYS
 from backend.scoring.grid import SCALE, Hours, thousandths
 from backend.scoring.metrics.events import in_any_sector, sectors_of
 from backend.scoring.questions.bias import given_winds
 from backend.scoring.sample.wind_groups import ConditionalQuantiles
-from backend.scoring.sample_size import stratum_may_be_shown
 
 HOURS = range(9, 21)
 """The hours of the local clock that the page of a site shows."""
@@ -264,7 +264,7 @@ def _given(classes: Sequence[ConditionalQuantiles], wind: float) -> GivenWind | 
     """Return the class of a wind; None if such a wind was not announced before."""
     for found in classes:
         if (found.low is None or wind >= found.low) and (found.high is None or wind < found.high):
-            shown = stratum_may_be_shown(found.days)
+            shown = found.days >= STRATUM_DAYS.value
             return GivenWind(
                 low=found.low,
                 high=found.high,

@@ -29,7 +29,7 @@ from backend.answers.shapes import (
 from backend.answers.withholding import Withholding
 from backend.core.local_time import date_of
 from backend.core.records import network_of
-from backend.scoring.constants import PUBLIC_LIMIT_STEP
+from backend.scoring.constants import PUBLIC_LIMIT_STEP, STRATUM_DAYS
 from backend.scoring.grid import Hours
 from backend.scoring.metrics import contingency
 from backend.scoring.metrics.events import sectors_of
@@ -44,7 +44,6 @@ from backend.scoring.questions.series import hours as hourly
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
 from backend.scoring.sample.wind_groups import ConditionalQuantiles
-from backend.scoring.sample_size import stratum_may_be_shown
 from backend.scoring.views import LEAD_VIEWS
 from backend.scoring.words.sentences import (
     bias_sentence,
@@ -124,7 +123,7 @@ def _groups(quantity: Quantity, groups: Iterable[biases.GroupBias]) -> list[Bias
 
 
 def _given(quantiles: ConditionalQuantiles) -> GivenForecast:
-    shown = stratum_may_be_shown(quantiles.days)
+    shown = quantiles.days >= STRATUM_DAYS.value
     return GivenForecast(
         low=quantiles.low,
         high=quantiles.high,

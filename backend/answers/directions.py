@@ -11,12 +11,11 @@ from backend.answers.withholding import Withholding
 from backend.core.parameters import Parameter
 from backend.core.records import network_of
 from backend.core.units import COMPASS
-from backend.scoring.constants import LIGHT_WIND
+from backend.scoring.constants import LIGHT_WIND, STRATUM_DAYS
 from backend.scoring.grid import present, thousandths
 from backend.scoring.names import model_name
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.wind_groups import sectors
-from backend.scoring.sample_size import stratum_may_be_shown
 
 
 class Rose(ApiModel):
@@ -61,7 +60,7 @@ def directions_answer(
     for model in sample.forecasts:
         both = of_direction.pairs(model)
         hours, days = int(both.sum()), int(both.any(axis=1).sum())
-        if stratum_may_be_shown(days):
+        if days >= STRATUM_DAYS.value:
             observed, forecast = (
                 np.bincount(sectors(values)[both], minlength=len(COMPASS)) / hours
                 for values in (of_direction.observed.main, of_direction.series(model).main)

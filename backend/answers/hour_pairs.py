@@ -11,7 +11,7 @@ from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding
 from backend.core.errors import UnknownNameError
 from backend.core.records import network_of
-from backend.scoring.constants import GIVEN_WIND_EDGES
+from backend.scoring.constants import GIVEN_WIND_EDGES, STRATUM_DAYS
 from backend.scoring.grid import CLOCK, NO_HOUR, Hours, thousandths
 from backend.scoring.inference.group_intervals import bias_intervals, days_of, group_sums
 from backend.scoring.metrics.sums import number
@@ -20,7 +20,6 @@ from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Groups
 from backend.scoring.sample.wind_groups import NO_GROUP
-from backend.scoring.sample_size import stratum_may_be_shown
 
 COUNTED = frozenset({Quantity.WIND_SPEED, Quantity.WIND_GUST})
 """The quantities whose hours are counted in the classes of wind."""
@@ -130,7 +129,7 @@ def _by_month_and_hour(sample: Sample, quantity: Quantity, model: str) -> list[M
     for cell, days in enumerate(days_of(sums).tolist()):
         if not days:
             continue
-        shown = stratum_may_be_shown(days)
+        shown = days >= STRATUM_DAYS.value
         interval = intervals[cell] if shown else None
         cells.append(
             MonthHour(

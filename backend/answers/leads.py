@@ -12,7 +12,7 @@ from backend.answers.scores import common_fields, common_of, ends, taking_part
 from backend.answers.service import ReadingParts
 from backend.answers.shapes import Ends, Figure, ScoreFields, Share
 from backend.answers.withholding import Withholding
-from backend.scoring.constants import WITHIN
+from backend.scoring.constants import STRATUM_DAYS, WITHIN
 from backend.scoring.grid import SCALE, paired, thousandths
 from backend.scoring.metrics.direction import direction_errors
 from backend.scoring.names import model_name
@@ -20,7 +20,6 @@ from backend.scoring.public.figures import public_score
 from backend.scoring.questions.scorecard import Scorecard
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
-from backend.scoring.sample_size import stratum_may_be_shown
 from backend.scoring.views import LEAD_VIEWS
 
 
@@ -86,7 +85,7 @@ def leads_answer(service: ReadingParts, question: Question, withheld: Withholdin
         for score in Scorecard(lead).scores(question.quantity):
             # What is published is rounded by the number of hours of each figure.
             shown = public_score(question.quantity, score) if question.public else score
-            enough = stratum_may_be_shown(shown.n_days)
+            enough = shown.n_days >= STRATUM_DAYS.value
             of_model.setdefault(shown.model, []).append(
                 LeadScore(
                     view=lead.view.name,
@@ -139,7 +138,7 @@ def _step(name: str, quantity: Quantity, earlier: Sample, later: Sample) -> RunS
     else:
         changes = after[both].astype(np.int64) - before[both]
     days = int(both.any(axis=1).sum())
-    enough = stratum_may_be_shown(days)
+    enough = days >= STRATUM_DAYS.value
     beyond = np.abs(changes) > thousandths(WITHIN[quantity.parameter].value)
     return RunStep(
         earlier=earlier.view.name,

@@ -76,8 +76,3 @@ def sample(days_by_season: Mapping[Season, int]) -> SampleSize:
     if days >= SEASON_DAYS.value and dominant is not None:
         return SampleSize(days, SampleLabel.ESTABLISHED_SEASON, dominant)
     return SampleSize(days, SampleLabel.PRELIMINARY, None)
-
-
-def stratum_may_be_shown(days: int) -> bool:
-    """Return whether a group with this many distinct days may stand on its own."""
-    return days >= STRATUM_DAYS.value

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backend.scoring.constants import STRATUM_DAYS
 from backend.scoring.grid import CLOCK, Hours, Integers
 from backend.scoring.inference.group_intervals import (
     beside,
@@ -25,7 +26,7 @@ from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, QuantityS
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, clock_groups, groups
 from backend.scoring.sample.wind_groups import ConditionalQuantiles, given_forecast
-from backend.scoring.sample_size import SampleSize, sample_of, stratum_may_be_shown
+from backend.scoring.sample_size import SampleSize, sample_of
 
 PARTS = tuple(
     (index[:, None] == np.arange(len(names))).astype(np.int64)
@@ -152,7 +153,7 @@ def _biases(kind: ErrorKind, tables: Sequence[ErrorSums], hours: Hours) -> list[
 
 def _shown(group: str, bias: _Bias) -> GroupBias:
     """Return a group as it may be shown: without values where it has too few days."""
-    shown = stratum_may_be_shown(bias.n_days)
+    shown = bias.n_days >= STRATUM_DAYS.value
     return GroupBias(
         group=group,
         n_pairs=bias.n_pairs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from backend.scoring.constants import STRATUM_DAYS
 from backend.scoring.inference.group_intervals import (
     bias_intervals,
     days_of,
@@ -14,7 +15,7 @@ from backend.scoring.questions.model_scores import ModelScore, scores_of
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, groups
-from backend.scoring.sample_size import sample_of, stratum_may_be_shown
+from backend.scoring.sample_size import sample_of
 
 
 def group_scores(
@@ -27,7 +28,7 @@ def group_scores(
     totals, days = table.total(), days_of(table).tolist()
     sizes, of_bias = size_intervals(kind, table), bias_intervals(kind, table)
     pairs, errors = of_quantity.pairs(model), of_quantity.errors(model)
-    shown = [index for index in range(len(grouping.names)) if stratum_may_be_shown(days[index])]
+    shown = [index for index in range(len(grouping.names)) if days[index] >= STRATUM_DAYS.value]
     masks = {index: pairs & (grouping.index == index) for index in shown}
     scores = scores_of(
         quantity, totals.each(lambda column: column[shown]), [errors[masks[index]] for index in shown]

@@ -18,6 +18,7 @@ from backend.scoring.constants import (
     DUPLICATE_HOURS,
     DUPLICATE_SHARE,
     DUPLICATE_WIND,
+    STRATUM_DAYS,
     USUAL_GUST_LIMIT,
     USUAL_WIND_LIMIT,
 )
@@ -29,7 +30,6 @@ from backend.scoring.questions.model_scores import ModelScore
 from backend.scoring.questions.scorecard import PairOfModels, Scorecard, Verdict
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample, StationDays
-from backend.scoring.sample_size import stratum_may_be_shown
 
 USUAL_LIMITS = {
     Quantity.WIND_SPEED: USUAL_WIND_LIMIT.value,
@@ -143,7 +143,7 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> tup
         alone = [*sample.reference_days] == [code]
         # At the only reference station the duel is the verdict itself.
         duel = verdict if alone else Scorecard(sample.at(code)).duel(quantity, verdict.a, verdict.b)
-        enough = duplicate is None and stratum_may_be_shown(duel.n_days)
+        enough = duplicate is None and duel.n_days >= STRATUM_DAYS.value
         difference = duel.comparison.difference
         opinions.append(
             SecondOpinion(
@@ -182,7 +182,7 @@ def with_hourly_means(sample: Sample, quantity: Quantity, verdict: Verdict) -> H
         return None
     shared = QuantitySample(sample, quantity).common.shared
     duel = Scorecard(sample.averaged()).duel(quantity, verdict.duel.a, verdict.duel.b, shared)
-    enough = stratum_may_be_shown(duel.n_days)
+    enough = duel.n_days >= STRATUM_DAYS.value
     outcome = duel.comparison.outcome
     return HourlyMeanCheck(
         n_pairs=duel.n_pairs,

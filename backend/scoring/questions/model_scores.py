@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
+from backend.scoring.constants import BREEZE, LIGHT_WIND, STRATUM_DAYS, WITHIN
 from backend.scoring.grid import Bools, Integers, Season
 from backend.scoring.inference.comparison import PooledSkill
 from backend.scoring.inference.group_intervals import beside, bias_intervals, size_intervals
@@ -16,7 +16,7 @@ from backend.scoring.metrics.scalar import ErrorQuantiles, error_quantiles, with
 from backend.scoring.metrics.sums import number
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import BASELINES
-from backend.scoring.sample_size import SampleLabel, sample_of, stratum_may_be_shown
+from backend.scoring.sample_size import SampleLabel, sample_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def score_all(
             # Beside it the noisier score of light winds, from BREEZE to below LIGHT_WIND.
             of_days = _BREEZE.hourly(of_quantity.series(name), of_quantity.observed).of_days()
             total = of_days.total()
-            shown = stratum_may_be_shown(int((of_days.n > 0).sum()))
+            shown = int((of_days.n > 0).sum()) >= STRATUM_DAYS.value
             score = replace(
                 score, breeze_mae=_BREEZE.ranking(total) if shown else None, breeze_pairs=int(total.n)
             )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.scoring.grid import SEASONS, Season, season_index
-from backend.scoring.sample_size import SampleLabel, sample, sample_of, stratum_may_be_shown
+from backend.scoring.sample_size import SampleLabel, sample, sample_of
 from backend.tests.support.scoring_grids import months
 
 WINTER, SPRING, SUMMER, AUTUMN = SEASONS
@@ -60,7 +60,3 @@ def test_only_days_that_are_present_count() -> None:
 @pytest.mark.parametrize(("days", "may_rank"), [(14, False), (29, False), (30, True), (90, True)])
 def test_no_model_is_called_better_before_thirty_days(days: int, may_rank: bool) -> None:
     assert sample({SUMMER: days}).may_rank is may_rank
-
-
-def test_a_group_stands_on_its_own_from_twenty_days() -> None:
-    assert (stratum_may_be_shown(19), stratum_may_be_shown(20)) == (False, True)
