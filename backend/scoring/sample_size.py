@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,23 +49,19 @@ class SampleSize:
 
 
 def sample_of(present: Bools, months: Integers) -> SampleSize:
-    """Return the sample of the days `present`, or with an hour that is, given the month of every day."""
-    days = present.any(axis=1) if present.ndim > 1 else present
-    # minlength: seasons without a day count 0 too.
-    counts = np.bincount(season_index(months[days]), minlength=len(SEASONS))
-    return sample({season: int(count) for season, count in zip(SEASONS, counts, strict=True)})
+    """Return the sample of the days `present`, or with an hour that is, given the month of every day.
 
-
-def sample(days_by_season: Mapping[Season, int]) -> SampleSize:
-    """Label a sample by its distinct days in each season.
-
-    Established: ESTABLISHED_DAYS over ESTABLISHED_SEASONS, a season counting from STRATUM_DAYS. Else,
-    established for one season: SEASON_DAYS, most of them in it. A larger sample that is neither stays
-    preliminary.
+    Its label follows from its distinct days in each season. Established: ESTABLISHED_DAYS over
+    ESTABLISHED_SEASONS, a season counting from STRATUM_DAYS. Else, established for one season: SEASON_DAYS,
+    most of them in it. A larger sample that is neither stays preliminary.
     """
-    days = sum(days_by_season.values())
-    covered = sum(count >= STRATUM_DAYS.value for count in days_by_season.values())
-    dominant = next((s for s, count in days_by_season.items() if count > DOMINANT_SEASON.value * days), None)
+    of_sample = present.any(axis=1) if present.ndim > 1 else present
+    # minlength: seasons without a day count 0 too.
+    by_season = np.bincount(season_index(months[of_sample]), minlength=len(SEASONS)).tolist()
+    days = sum(by_season)
+    covered = sum(count >= STRATUM_DAYS.value for count in by_season)
+    seasons = zip(SEASONS, by_season, strict=True)
+    dominant = next((season for season, count in seasons if count > DOMINANT_SEASON.value * days), None)
     if days < FIRST_LOOK_DAYS.value:
         return SampleSize(days, SampleLabel.COLLECTING, None)
     if days < PRELIMINARY_DAYS.value:

@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 
 from backend.scoring.grid import SEASONS, Season, season_index
-from backend.scoring.sample_size import SampleLabel, sample, sample_of
+from backend.scoring.sample_size import SampleLabel, SampleSize, sample_of
 from backend.tests.support.scoring_grids import months
 
 WINTER, SPRING, SUMMER, AUTUMN = SEASONS
+
+
+def sample(days: dict[Season, int]) -> SampleSize:
+    """Return the size of a sample of so many days in each season."""
+    of_days = [3 * SEASONS.index(season) or 12 for season, count in days.items() for _ in range(count)]
+    return sample_of(np.ones(len(of_days), dtype=bool), np.array(of_days, dtype=np.int64))
 
 
 @pytest.mark.parametrize(
