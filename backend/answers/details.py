@@ -82,7 +82,7 @@ def bias_answer(
                     bias.mean_error,
                     bias.interval,
                     question.hours,
-                    shown=bias.size.shows_values,
+                    shown=bias.size.label.shows_values,
                 ),
                 n_pairs=bias.n_pairs,
                 n_days=bias.size.days,
@@ -213,7 +213,7 @@ def _left_out(model: str, n_pairs: int, n_days: int) -> ModelEvent:
 
 
 def _model_event(table: EventTable, model: ModelCounts, hours: Hours) -> ModelEvent:
-    counts, shown = model.counts, table.size.shows_values
+    counts, shown = model.counts, table.size.label.shows_values
     hits, false_alarms, misses, rejections = (int(cell) for cell in counts.columns())
     enough = shown and contingency.enough_events(counts)
     surprises = contingency.surprises(counts, model.intervals)
@@ -252,7 +252,7 @@ def _model_event(table: EventTable, model: ModelCounts, hours: Hours) -> ModelEv
 def _public_model_event(table: EventTable, model: ModelCounts, hours: Hours) -> ModelEvent:
     """Return only the rounded surprise rate: counts at several limits would be a histogram of the values."""
     exact = contingency.surprises(model.counts, model.intervals)
-    if not table.size.shows_values:
+    if not table.size.label.shows_values:
         exact = replace(exact, value=None, interval=None)
     surprises = public_rate(exact, model.go_days)
     return ModelEvent(

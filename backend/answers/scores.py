@@ -60,7 +60,7 @@ from backend.scoring.sample.coverage import Covered
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import TEXTS, Stratum
-from backend.scoring.sample_size import SampleLabel, SampleSize, sample_of
+from backend.scoring.sample_size import SampleSize, sample_of
 from backend.scoring.words.caveats import may_headline, notes
 from backend.scoring.words.sentences import (
     CONFIDENCE_WORDS,
@@ -142,8 +142,8 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
                 model=entry.model,
                 name=model_name(entry.model),
                 ours=is_ours(entry.model),
-                average_error=entry.score.mae if verdict.size.shows_values else None,
-                within=entry.score.within if verdict.size.shows_values else None,
+                average_error=entry.score.mae if verdict.size.label.shows_values else None,
+                within=entry.score.within if verdict.size.label.shows_values else None,
                 surprises=None if rate is None else rate_entry(rate, public=question.public),
             )
             for entry in verdict.models
@@ -423,7 +423,7 @@ def _on_common_sample(verdict: Verdict) -> set[str]:
 
 def duel_entry(duel: PairOfModels, quantity: Quantity, *, public: bool) -> Duel:
     """Return a comparison of two models as part of an answer; values and outcome need enough days."""
-    shown = duel.size.shows_values
+    shown = duel.size.label.shows_values
     comparison = duel.comparison
     test = comparison.test
     return Duel(
@@ -441,7 +441,7 @@ def duel_entry(duel: PairOfModels, quantity: Quantity, *, public: bool) -> Duel:
         interval=ends(test.interval) if shown and test is not None else None,
         # A test statistic has more digits than the rounded difference, and would undo its rounding.
         test=StudentTest.model_validate(test) if shown and not public and test is not None else None,
-        outcome=comparison.outcome if duel.size.may_rank and quantity.is_ranked else None,
+        outcome=comparison.outcome if duel.size.label.may_rank and quantity.is_ranked else None,
     )
 
 
@@ -458,7 +458,7 @@ def _entries(
             question,
             entry,
             common=entry.model in compared,
-            shown=entry.label is not SampleLabel.COLLECTING,
+            shown=entry.label.shows_values,
             covered=covered,
         )
         for entry in models

@@ -41,7 +41,7 @@ class SiteRecord:
     def judgement(self, wind_limit: float, gust_limit: float) -> Judgement:
         """Return the record for a pilot's limits, in km/h."""
         counts = {}
-        if self.runs is not None and self.runs.size.shows_values:
+        if self.runs is not None and self.runs.size.label.shows_values:
             counts = self.runs.go_days(wind_limit, gust_limit)
         go_days = {model: GoDays(wrong=wrong, of=of) for model, (wrong, of) in counts.items()}
         return Judgement(self.station, self.wind, self.gust, go_days)
@@ -70,10 +70,10 @@ def _judged(card: Scorecard, quantity: Quantity) -> Judged:
     errors = {
         each.model: each.score.mae
         for each in ranking.scores
-        if each.score.mae is not None and ranking.size.shows_values
+        if each.score.mae is not None and ranking.size.label.shows_values
     }
     compared = frozenset(each.model for each in ranking.scores)
-    return Judged(ranking.finding, ranking.size.may_rank, ranking.size.days, errors, compared)
+    return Judged(ranking.finding, ranking.size.label.may_rank, ranking.size.days, errors, compared)
 
 
 def _published(card: Scorecard, quantity: Quantity) -> Judged:
@@ -84,7 +84,7 @@ def _published(card: Scorecard, quantity: Quantity) -> Judged:
         if each.model in verdict.compared and each.score.mae is not None
     }
     errors = dict(sorted(found.items(), key=lambda item: item[1]))
-    may_rank = verdict.size.may_rank and (verdict.finding.ranks or len(errors) == 1)
+    may_rank = verdict.size.label.may_rank and (verdict.finding.ranks or len(errors) == 1)
     return Judged(verdict.finding, may_rank, verdict.size.days, errors, frozenset(verdict.compared))
 
 

@@ -25,7 +25,6 @@ from backend.scoring.questions.scorecard import METHOD_VERSION, Finding, Ranking
 from backend.scoring.sample.load import Samples, reference_days
 from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
-from backend.scoring.sample_size import SampleLabel
 from backend.scoring.views import View
 from backend.scoring.words.sentences import tendency
 from backend.storage import schema as t
@@ -260,7 +259,7 @@ def _score_row(
 ) -> dict[str, object]:
     compared = not public or enough(ranking.n_pairs)
     of_model = public_score(quantity, of_model) if public else of_model
-    score = of_model.score if of_model.label is not SampleLabel.COLLECTING else ScoreSet()
+    score = of_model.score if of_model.label.shows_values else ScoreSet()
     quantiles = score.quantiles
     low, high = score.mean_error_interval or (None, None)
     mae_low, mae_high = score.mae_interval or (None, None)

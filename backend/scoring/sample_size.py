@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 
@@ -22,11 +23,25 @@ from backend.scoring.grid import SEASONS, Bools, Integers, Season, season_index
 class SampleLabel(StrEnum):
     """How far a sample carries."""
 
-    COLLECTING = "collecting"
-    FIRST_LOOK = "first_look"
-    PRELIMINARY = "preliminary"
-    ESTABLISHED_SEASON = "established_for_season"
-    ESTABLISHED = "established"
+    shows_values: bool
+    """Whether scores may be shown at all, with their intervals."""
+    may_rank: bool
+    """Whether a model may be called better, if the tests agree."""
+    is_settled: bool
+    """Whether models may have ranks although the tests do not agree."""
+
+    COLLECTING = "collecting", False, False, False
+    FIRST_LOOK = "first_look", True, False, False
+    PRELIMINARY = "preliminary", True, True, False
+    ESTABLISHED_SEASON = "established_for_season", True, True, True
+    ESTABLISHED = "established", True, True, True
+
+    def __new__(cls, value: str, *attributes: bool) -> Self:
+        """Make a member of its row above; a call with a value alone finds the member."""
+        label = str.__new__(cls, value)
+        label._value_ = value
+        label.shows_values, label.may_rank, label.is_settled = attributes
+        return label
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +51,6 @@ class SampleSize:
     days: int
     label: SampleLabel
     season: Season | None
-
-    @property
-    def shows_values(self) -> bool:
-        """Whether scores may be shown at all, with their intervals."""
-        return self.label is not SampleLabel.COLLECTING
-
-    @property
-    def may_rank(self) -> bool:
-        """Whether a model may be called better, if the tests agree."""
-        return self.label not in {SampleLabel.COLLECTING, SampleLabel.FIRST_LOOK}
 
 
 def sample_of(present: Bools, months: Integers) -> SampleSize:

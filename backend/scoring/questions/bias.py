@@ -98,8 +98,8 @@ def model_bias(
         model=model,
         n_pairs=whole[0].n_pairs,
         size=size,
-        mean_error=whole[0].mean_error if size.shows_values else None,
-        interval=whole[0].interval if size.shows_values else None,
+        mean_error=whole[0].mean_error if size.label.shows_values else None,
+        interval=whole[0].interval if size.label.shows_values else None,
         groups={
             stratum: tuple(map(_shown, kind.names, values))
             for stratum, kind, values in zip(CLOCKS, groupings, of_groups, strict=False)

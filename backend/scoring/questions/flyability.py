@@ -316,7 +316,7 @@ def _table(
     size = sample_of(shared, sample.months)
     of_days = {name: Contingency.of(forecast[name], real, shared) for name in sorted(compared)}
     intervals: Sequence[Intervals] = [{}] * len(of_days)
-    if of_days and scores and size.shows_values:
+    if of_days and scores and size.label.shows_values:
         intervals = score_intervals(beside([*of_days.values()]), scores)
     return EventTable(
         event=event,

@@ -84,7 +84,7 @@ def headline(sample: Sample, verdict: Verdict) -> Headline:
     if limit is not None:
         table = limit_table(sample, verdict.quantity.parameter, limit, ["surprise_rate"])
         go_days = {entry.model: entry.go_days for entry in table.models}
-        if table.size.shows_values:
+        if table.size.label.shows_values:
             rates = {entry.model: surprises(entry.counts, entry.intervals) for entry in table.models}
     return Headline(
         verdict=verdict,

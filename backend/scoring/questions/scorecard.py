@@ -28,7 +28,7 @@ from backend.scoring.names import listed, model_name
 from backend.scoring.questions.model_scores import ModelScore, score_all
 from backend.scoring.sample.quantities import CommonSample, Quantity, QuantitySample
 from backend.scoring.sample.sample import BASELINES, Sample
-from backend.scoring.sample_size import SampleLabel, SampleSize, sample_of
+from backend.scoring.sample_size import SampleSize, sample_of
 
 METHOD_VERSION = "2"
 """Raised whenever a score of the same data would come out otherwise."""
@@ -173,7 +173,7 @@ class Scorecard:
         duels = tuple(self.duel(quantity, scores[0].model, score.model, shared) for score in scores[1:])
         unbeaten = [duel for duel in duels if duel.comparison.outcome is not Outcome.A_BETTER]
         size = sample_of(shared, self.sample.months)
-        if not duels or not size.may_rank:
+        if not duels or not size.label.may_rank:
             finding = Finding.NOT_ENOUGH
         elif not quantity.is_ranked:
             finding = Finding.NOT_RANKED
@@ -181,8 +181,7 @@ class Scorecard:
             finding = Finding.TOO_CLOSE if unbeaten else Finding.WINNER
         # The first beats all others only if it beats the one that is hardest to beat: the largest p-value.
         p_values = [duel.comparison.test.p_value for duel in duels if duel.comparison.test is not None]
-        settled = size.label in {SampleLabel.ESTABLISHED, SampleLabel.ESTABLISHED_SEASON}
-        may_rank = finding is Finding.WINNER or (finding is Finding.TOO_CLOSE and settled)
+        may_rank = finding is Finding.WINNER or (finding is Finding.TOO_CLOSE and size.label.is_settled)
         return Ranking(
             scores=tuple(scores),
             common=of_quantity.common,
@@ -243,7 +242,7 @@ class Scorecard:
         None where there are too few days to show a score.
         """
         both = shared & of_quantity.pairs(baseline)
-        if not sample_of(both, self.sample.months).shows_values:
+        if not sample_of(both, self.sample.months).label.shows_values:
             return dict.fromkeys(models, PooledSkill(None, 0, 0))
         months, month = np.unique(self.sample.months, return_inverse=True)
         *of_models, naive = (

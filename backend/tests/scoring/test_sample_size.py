@@ -47,7 +47,7 @@ def test_a_sample_is_labelled_by_its_days_and_seasons(
 ) -> None:
     found = sample(days)
     assert (found.days, found.label, found.season) == (sum(days.values()), label, season)
-    assert found.shows_values is (label is not SampleLabel.COLLECTING)
+    assert found.label.shows_values is (label is not SampleLabel.COLLECTING)
 
 
 def test_december_belongs_to_winter() -> None:
@@ -65,4 +65,4 @@ def test_only_days_that_are_present_count() -> None:
 
 @pytest.mark.parametrize(("days", "may_rank"), [(14, False), (29, False), (30, True), (90, True)])
 def test_no_model_is_called_better_before_thirty_days(days: int, may_rank: bool) -> None:
-    assert sample({SUMMER: days}).may_rank is may_rank
+    assert sample({SUMMER: days}).label.may_rank is may_rank
