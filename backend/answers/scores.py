@@ -61,7 +61,7 @@ from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import TEXTS, Stratum
 from backend.scoring.sample_size import SampleSize, sample_of
-from backend.scoring.words.caveats import may_headline, notes
+from backend.scoring.words.caveats import far_models, notes
 from backend.scoring.words.sentences import (
     CONFIDENCE_WORDS,
     label_name,
@@ -157,7 +157,9 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
         else BetterMean(
             average_error=details.model_mean.score.mae or 0.0, within=details.model_mean.score.within
         ),
-        may_headline=may_headline(sample, question.quantity),
+        # Not a temperature that the difference in height decides.
+        may_headline=question.quantity.is_ranked
+        and not (question.quantity is Quantity.TEMPERATURE and far_models(sample)),
         best=verdict.best,
         second=verdict.second,
         duel=None if duel is None else duel_entry(duel, question.quantity, public=question.public),

@@ -29,11 +29,6 @@ def far_models(sample: Sample) -> tuple[str, ...]:
     )
 
 
-def may_headline(sample: Sample, quantity: Quantity) -> bool:
-    """Return whether a quantity may head a page here: not a temperature that the height decides."""
-    return quantity.is_ranked and (quantity is not Quantity.TEMPERATURE or not far_models(sample))
-
-
 def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     """Return what holds for every score of this question."""
     found = []
