@@ -20,7 +20,7 @@ def usable_url(url: str, setting: str = "DATABASE_URL", *, make: bool | None = T
     """Parse the address in a setting; raise ConfigError, without the password, if it can never work.
 
     With `make=True` a missing SQLite file is created, because only that shows whether the path is writable.
-    With `make=False` a missing file raises ConfigError. With None the path is not touched.
+    With `make=False` a missing file raises ConfigError. With None a missing file is no error.
     """
     try:
         parsed = make_url(url)
@@ -72,12 +72,13 @@ def _require_sqlite_file(setting: str, url: URL, make: bool | None) -> None:
     if url.query or url.database.startswith("file:"):
         raise _refusal(setting, url, "must be sqlite:/// and the path of a file, without options")
     path = Path(url.database)
-    if not make and not path.exists():
-        if make is None:
-            return
-        raise _refusal(setting, url, "there is no such file")
     try:
-        make_private_folder(path.parent)
+        if not path.exists():
+            if make is None:
+                return
+            if not make:
+                raise _refusal(setting, url, "there is no such file")
+            make_private_folder(path.parent)
         # SQLite creates its -wal and -shm files with the permissions of this one.
         with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:  # noqa: PTH123 - with a mode
             header = file.read(len(_SQLITE_HEADER))
