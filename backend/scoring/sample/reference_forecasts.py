@@ -62,24 +62,17 @@ def model_mean(models: Sequence[Values]) -> Values:
 
     Only where all of them have a value: a mean over fewer models is another forecast.
     """
-    stack, everywhere = _stacked(models)
+    stack = np.stack(models).astype(np.int64)
     means = rounded_mean(stack.sum(axis=0), np.asarray(len(models)))
-    return np.where(everywhere, means, ABSENT).astype(np.int32)
+    return np.where((stack != ABSENT).all(axis=0), means, ABSENT).astype(np.int32)
 
 
 def model_mean_direction(models: Sequence[Values]) -> Values:
     """Return the mean direction of several models, of unit vectors; absent where they cancel out."""
-    stack, everywhere = _stacked(models)
+    stack = np.stack(models).astype(np.int64)
     sines, cosines = sines_and_cosines(stack)
     angle, known = mean_direction(sines.sum(axis=0), cosines.sum(axis=0), np.asarray(len(models)))
-    return np.where(everywhere & known, angle, ABSENT).astype(np.int32)
-
-
-def _stacked(models: Sequence[Values]) -> tuple[Integers, Bools]:
-    if not models:
-        raise ValueError("no models to average")
-    stack = np.stack(models).astype(np.int64)
-    return stack, np.asarray((stack != ABSENT).all(axis=0))
+    return np.where((stack != ABSENT).all(axis=0) & known, angle, ABSENT).astype(np.int32)
 
 
 def _changed_days(clock: Integers) -> list[int]:
