@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from backend.core.config import EnvironmentSettings, without_credentials
 from backend.core.masking import MASKED
-from backend.storage.address import shown, usable_url
+from backend.storage.engines import shown, usable_url
 
 
 def settings_in_force(*groups: EnvironmentSettings) -> dict[str, object]:

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL
 
 from backend.core.clock import Clock, utc_now
 from backend.core.errors import (
@@ -25,9 +23,8 @@ from backend.core.errors import (
     StoreReplacedError,
     StoreUnavailableError,
 )
-from backend.storage.address import shown, usable_url
 from backend.storage.driver_errors import is_damage, is_full, is_state_of_store
-from backend.storage.engines import file_identity, postgres_arguments, prepare_sqlite
+from backend.storage.engines import file_identity, postgres_arguments, shown, sqlite_engine, usable_url
 from backend.storage.sqlite_copy import copy_sqlite
 
 log = structlog.get_logger()
@@ -99,12 +96,7 @@ class Database:
         reader: dict[str, Any] = {"reader": True}
         if parsed.drivername == "sqlite":
             self.path = Path(str(parsed.database)).absolute()
-            # mode=rw never creates the file: an empty one would hide that the store is lost.
-            file = URL.create(
-                "sqlite", database=f"file:{quote(str(self.path))}", query={"mode": "rw", "uri": "true"}
-            )
-            self.engine = sa.create_engine(file, pool_timeout=busy_timeout)
-            prepare_sqlite(self.engine, self.path, durable=durable, busy_timeout=busy_timeout)
+            self.engine = sqlite_engine(self.path, durable=durable, busy_timeout=busy_timeout)
         else:
             self._connect = postgres_arguments(parsed, durable=durable, busy_timeout=busy_timeout)
             self.engine = sa.create_engine(

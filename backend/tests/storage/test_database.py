@@ -94,6 +94,16 @@ def test_the_folder_of_a_new_store_is_made(tmp_path: Path) -> None:
     assert database.path is not None and database.path.exists()
 
 
+def test_without_make_neither_a_folder_nor_a_file_is_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'share' / 'scores.sqlite3'}"
+    assert Database(url, make=None).path == tmp_path / "share" / "scores.sqlite3"
+    with pytest.raises(ConfigError, match="there is no such file"):
+        Database(url, make=False)
+    with pytest.raises(ConfigError, match="cannot be written: File name too long"):
+        Database(f"sqlite:///{tmp_path / ('s' * 300)}", make=None)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_new_store_is_for_the_user_of_the_service_alone(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'share' / 'scores.sqlite3'}")
     database.migrate()
