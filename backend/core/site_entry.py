@@ -16,7 +16,6 @@ from backend.core.registry import NETWORKS, REQUIRED_NETWORKS
 from backend.core.source_info import NetworkInfo
 from backend.core.units import COMPASS
 
-_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NETWORK = re.compile(r"[a-z]+(_[a-z]+)*")
 _ANY_NETWORK = NetworkInfo()
 
@@ -50,16 +49,13 @@ def _distinct(known: Collection[str], *, stations: bool = False) -> AfterValidat
     return AfterValidator(check)
 
 
-def _check_id(value: str) -> str:
-    if not _SLUG.fullmatch(value):
-        raise ValueError("must be a slug: a-z, 0-9 and single hyphens between them, such as dune-du-pilat")
-    return value
+def _matching(pattern: str, rule: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.DOTALL):
+            raise ValueError(rule)
+        return text
 
-
-def _check_name(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be blank")
-    return value
+    return AfterValidator(check)
 
 
 def _start_of_series(value: object) -> object:
@@ -108,8 +104,14 @@ class _Entry(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    id: Annotated[str, AfterValidator(_check_id)]
-    name: Annotated[str, AfterValidator(_check_name)]
+    id: Annotated[
+        str,
+        _matching(
+            r"[a-z0-9]+(-[a-z0-9]+)*",
+            "must be a slug: a-z, 0-9 and single hyphens between them, such as dune-du-pilat",
+        ),
+    ]
+    name: Annotated[str, _matching(r".*\S.*", "must not be blank")]
     latitude: Annotated[float, _within(-90, 90, "degrees")]
     longitude: Annotated[float, _within(-180, 180, "degrees")]
     elevation: Annotated[float, _within(-100, 5000, "metres")]
