@@ -8,7 +8,8 @@ from typing import Self
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
 from backend.core.records import Site
-from backend.core.terms import SourceTerms, forecast_terms, network_terms
+from backend.core.registry import SOURCES
+from backend.core.terms import SourceTerms, terms_of
 from backend.scheduler.source_list import SourceList
 from backend.scoring.public.windows import PublicRules
 from backend.storage.database import Database
@@ -58,7 +59,10 @@ class ReadingService:
             database=database,
             store=store,
             reading=StoreQueries(database),
-            sources=SourceList(forecasts=forecast_terms(settings), observations=network_terms(settings)),
+            sources=SourceList(
+                forecasts=[terms_of(source, settings) for source in SOURCES if source.models],
+                observations=[terms_of(source, settings) for source in SOURCES if source.network is not None],
+            ),
             site_list=SiteList(store, settings.sites_file if settings.sites_from == "file" else None, clock),
             public_rules=PublicRules(),
         )

@@ -8,13 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.core.config import Settings
-from backend.core.registry import (
-    AROME,
-    OPEN_METEO,
-    OPEN_METEO_CREDIT,
-    SOURCES,
-    WINDS_MOBI_PROVIDERS,
-)
+from backend.core.registry import AROME, OPEN_METEO, OPEN_METEO_CREDIT, WINDS_MOBI_PROVIDERS
 from backend.core.source_info import SourceInfo
 
 
@@ -54,13 +48,3 @@ def terms_of(source: SourceInfo, settings: Settings) -> SourceTerms:
         attribution=attribution,
         opted_in=opted_in,
     )
-
-
-def forecast_terms(settings: Settings) -> tuple[SourceTerms, ...]:
-    """Return the terms of every source of forecasts, in the order of the registry."""
-    return tuple(terms_of(source, settings) for source in SOURCES if source.models)
-
-
-def network_terms(settings: Settings) -> tuple[SourceTerms, ...]:
-    """Return the terms of every network of stations, in the order of the registry."""
-    return tuple(terms_of(source, settings) for source in SOURCES if source.network is not None)

@@ -10,7 +10,7 @@ import pytest
 from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.registry import MODELS, NETWORKS, OPEN_METEO, SOURCES, WINDS_MOBI_PROVIDERS
 from backend.core.source_info import SourceInfo
-from backend.core.terms import forecast_terms, network_terms, terms_of
+from backend.core.terms import terms_of
 
 ROOT = Path(__file__).parents[3]
 BACKEND = ROOT / "backend"
@@ -99,7 +99,7 @@ def test_raw_values_are_public_by_licence_or_by_a_setting(source: SourceInfo) ->
 def test_a_source_is_opted_in_by_default_or_by_a_setting() -> None:
     def opted_in(**settings: str) -> set[str]:
         loaded = Settings.load(**settings)
-        return {terms.name for terms in (*forecast_terms(loaded), *network_terms(loaded)) if terms.opted_in}
+        return {source.name for source in SOURCES if terms_of(source, loaded).opted_in}
 
     default = {source.name for source in SOURCES if source.default}
     assert opted_in() == default
@@ -110,7 +110,8 @@ def test_a_source_is_opted_in_by_default_or_by_a_setting() -> None:
 
 def test_the_settings_choose_models_and_credits() -> None:
     def terms(**settings: object) -> dict[str, tuple[tuple[str, ...], str]]:
-        found = forecast_terms(Settings.load(**settings))
+        loaded = Settings.load(None, **settings)
+        found = [terms_of(source, loaded) for source in SOURCES if source.models]
         return {each.name: (each.models, each.attribution) for each in found}
 
     assert terms()["arome"] == (("arome_0025",), "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)")
