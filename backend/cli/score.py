@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, cast
 
 import typer
@@ -69,7 +69,13 @@ def score(
     service = cast(
         ReadingParts, opened(context).current()
     )  # a frozen class does not match a protocol of variables
-    options = ScoreOptions(parameter, view, _day(first), _day(last), hours)
+    options = ScoreOptions(
+        parameter,
+        view,
+        None if first is None else first.date(),
+        None if last is None else last.date(),
+        hours,
+    )
     if site is None:
         print_all(find_all(service, options), options, as_json=as_json)
         return
@@ -105,10 +111,6 @@ class ScoreOptions:
             )
         except InvalidDaysError as error:
             raise ConfigError(f"--from, --to: {error}") from error
-
-
-def _day(given: datetime | None) -> date | None:
-    return None if given is None else given.replace(tzinfo=UTC).date()
 
 
 # --- One site ----------------------------------------------------------------------------------------
