@@ -402,7 +402,7 @@ def look_after(service: Service, opened: asyncio.Task[None]) -> list[asyncio.Tas
             service.database,
             service.settings,
             folder,
-            (*service.sources.forecasts, *service.sources.observations),
+            service.sources.every(),
             [service.config.lookback(job) for job in JOBS],
             service.clock,
         )

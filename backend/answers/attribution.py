@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from backend.answers.service import ReadingParts
 from backend.core.registry import OWN_MODEL
-from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.scheduler.source_list import ListedSource
 
 
@@ -15,8 +14,7 @@ def forecast_attribution(service: ReadingParts, models: Collection[str]) -> list
     named = set(models)
     if OWN_MODEL.name in named:
         named.update(model for source in _inputs_of_ours(service) for model in source.models)
-    sources = service.sources.every(FORECASTS)
-    return [source.attribution for source in sources if set(source.models) & named]
+    return [source.attribution for source in service.sources.forecasts if set(source.models) & named]
 
 
 def own_attribution(service: ReadingParts) -> str:
@@ -26,9 +24,9 @@ def own_attribution(service: ReadingParts) -> str:
 
 
 def _inputs_of_ours(service: ReadingParts) -> list[ListedSource]:
-    return [source for source in service.sources.every(FORECASTS) if source.public and source.opted_in]
+    return [source for source in service.sources.forecasts if source.public and source.opted_in]
 
 
 def network_attribution(service: ReadingParts, networks: Collection[str]) -> list[str]:
     """Return the credits of these networks."""
-    return [source.attribution for source in service.sources.every(OBSERVATIONS) if source.name in networks]
+    return [source.attribution for source in service.sources.observations if source.name in networks]

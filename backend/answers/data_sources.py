@@ -12,7 +12,7 @@ from backend.answers.models import ModelRuns, models_with_runs
 from backend.answers.service import ServiceParts
 from backend.answers.withholding import withheld_from_public
 from backend.core.registry import MODELS, SOURCES
-from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
+from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scoring.names import model_name
 
 
@@ -67,7 +67,7 @@ class DataSourcesAnswer(ApiModel):
 
 def data_sources_answer(service: ServiceParts) -> DataSourcesAnswer:
     """Return the sources with their terms and the age of their data. Raises StoreUnavailableError."""
-    listed = {source.name: source for job in JOBS for source in service.sources.every(job)}
+    listed = {source.name: source for source in service.sources.every()}
     ages = {entry.source: entry for entry in freshness(service, service.ledger.newest_data())}
     runs = {entry.name: entry for entry in models_with_runs(service, MODELS)}
     now = service.clock()

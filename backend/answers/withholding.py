@@ -10,7 +10,6 @@ from backend.answers.base import WithheldSource
 from backend.answers.service import ReadingParts
 from backend.core.records import IMPORTED, network_of
 from backend.core.registry import OWN_MODEL
-from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 
 REASON = "raw values are not public under the publisher's licence; the admin token shows them"
 UNKNOWN_REASON = (
@@ -65,7 +64,7 @@ NOTHING = Withholding({}, frozenset(), public=False)
 
 def withheld_from_public(service: ReadingParts) -> Withholding:
     """Return the models and networks withheld without the admin token. Raises StoreUnavailableError."""
-    observations = service.sources.every(OBSERVATIONS)
+    observations = service.sources.observations
     sources = service.sources.of_every_model()
     known = {model: _Terms(source.name, source.public) for model, source in sources.items()}
     known[OWN_MODEL.name] = _OWN_TERMS
@@ -78,9 +77,7 @@ def withheld_from_public(service: ReadingParts) -> Withholding:
         {model: terms.name for model, terms in collected.items() if not terms.public}
         | {model: model for model in undeclared},  # no source is known, so the model stands for it
         frozenset(source.name for source in observations if not source.public) | (networks - declared),
-        frozenset(
-            source.name for job in JOBS for source in service.sources.every(job) if not source.opted_in
-        ),
+        frozenset(source.name for source in service.sources.every() if not source.opted_in),
         frozenset(undeclared | (networks - declared)),
     )
 
@@ -103,7 +100,7 @@ def _terms_of_other_models(service: ReadingParts, known: Collection[str]) -> dic
     setting. With several sources, one that is not public decides. None if the model was only imported from
     files, or if one of its sources does not exist in this version.
     """
-    sources = {source.name: _Terms(source.name, source.public) for source in service.sources.every(FORECASTS)}
+    sources = {source.name: _Terms(source.name, source.public) for source in service.sources.forecasts}
     terms_of: dict[str, _Terms | None] = {}
     for model, names in service.reading.other_models(known).items():
         collected = names - {IMPORTED}

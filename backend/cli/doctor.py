@@ -321,7 +321,7 @@ def _sites(sites: tuple[Site, ...]) -> list[Finding]:
 
 async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     now = service.clock()
-    off = {source.name for source in service.sources.every(OBSERVATIONS) if not source.opted_in}
+    off = {source.name for source in service.sources.observations if not source.opted_in}
     named = {station for site in sites for station in site.stations}
     mapped = sorted(station for station in named if network_of(station) not in off)
     try:

@@ -22,7 +22,6 @@ from backend.core.errors import ConfigError
 from backend.core.local_time import day_number
 from backend.core.parameters import Parameter
 from backend.core.registry import OWN_MODEL
-from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.scoring.days.update import update
 from backend.scoring.grid import Hours
 from backend.scoring.sample.quantities import Quantity
@@ -379,10 +378,9 @@ def _finish_export(
 def _origins(service: ReadingService) -> list[Origin]:
     from backend.files.dictionary import Origin, source_origins
 
-    collected = (*service.sources.every(FORECASTS), *service.sources.every(OBSERVATIONS))
     credit = own_attribution(cast(ReadingParts, service))
     own = Origin(OWN_MODEL.name, credit, public=True, models=(OWN_MODEL.name,))
-    return [*source_origins(collected), own]
+    return [*source_origins(service.sources.every()), own]
 
 
 def _choice(

@@ -11,7 +11,7 @@ from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import row_progress
 from backend.core.errors import ConfigError
-from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
+from backend.scheduler.config import JOBS
 
 
 def export_months(
@@ -34,8 +34,7 @@ def export_months(
     folder = folder or service.settings.months_dir
     if folder is None:
         raise ConfigError("FOLDER: name the folder of the files, or set MONTHS_DIR")
-    sources = [source for job in (FORECASTS, OBSERVATIONS) for source in service.sources.every(job)]
-    terms = month_export.Terms(source_origins(sources), service.settings.public_imports)
+    terms = month_export.Terms(source_origins(service.sources.every()), service.settings.public_imports)
     closed = month_export.closed_after(*(used.config.lookback(job) for job in JOBS))
     with row_progress() as on_rows:
         made = list(

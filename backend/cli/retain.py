@@ -10,7 +10,7 @@ import typer
 from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.core.errors import ConfigError
-from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
+from backend.scheduler.config import JOBS
 from backend.storage.retention import retention
 
 
@@ -33,9 +33,11 @@ def retain(
     folder = service.settings.months_dir
     if folder is None:
         raise ConfigError("MONTHS_DIR: is not set: values are removed only once they are in a file there")
-    sources = [source for job in (FORECASTS, OBSERVATIONS) for source in service.sources.every(job)]
     rules = Rules.of(
-        service.settings, folder, source_origins(sources), *(used.config.lookback(job) for job in JOBS)
+        service.settings,
+        folder,
+        source_origins(service.sources.every()),
+        *(used.config.lookback(job) for job in JOBS),
     )
     now = service.clock()
     with service.database.read() as connection:

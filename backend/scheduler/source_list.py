@@ -49,17 +49,18 @@ class SourceList(Generic[S_co]):
     observations: Sequence[S_co]
 
     def of(self, job: JobId) -> Sequence[S_co]:
-        """Return the sources of a job without opt-in sources that are off."""
-        return [source for source in self.every(job) if source.opted_in]
+        """Return the sources of a job without opt-in sources that are off; none if it does not collect."""
+        sources = {FORECASTS: self.forecasts, OBSERVATIONS: self.observations}.get(job, ())
+        return [source for source in sources if source.opted_in]
 
-    def every(self, job: JobId) -> Sequence[S_co]:
-        """Return all sources of a job, also opt-in sources that are off; none if it does not collect."""
-        return {FORECASTS: self.forecasts, OBSERVATIONS: self.observations}.get(job, ())
+    def every(self) -> Sequence[S_co]:
+        """Return all sources, also opt-in sources that are off: those of forecasts first."""
+        return (*self.forecasts, *self.observations)
 
     def of_models(self) -> dict[str, S_co]:
         """Return the source of each model, without opt-in sources that are off."""
-        return {model: source for source in self.of(FORECASTS) for model in source.models}
+        return {model: source for source in self.forecasts if source.opted_in for model in source.models}
 
     def of_every_model(self) -> dict[str, S_co]:
         """Return the source of each model, also of opt-in sources that are off."""
-        return {model: source for source in self.every(FORECASTS) for model in source.models}
+        return {model: source for source in self.forecasts for model in source.models}

@@ -17,7 +17,7 @@ from backend.core.clock import utc_now
 from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.local_time import date_of, local_day
 from backend.main import Service
-from backend.scheduler.config import FORECASTS, JOBS, JobId, SchedulerConfig
+from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner
 from backend.storage.run_records import JobRun
 from backend.tests.support.commands import StandIns
@@ -141,7 +141,7 @@ def test_a_ground_that_is_unavailable_leaves_a_run_partial_with_all_its_values(
 @pytest.mark.parametrize("named", SOURCE_NAMES)
 def test_every_source_belongs_to_a_job_and_is_collected_or_shown_as_turned_off(named: str) -> None:
     service = Service.make(Settings.load(sources=named), SchedulerConfig.load())
-    sources = [source for job in JOBS for source in service.sources.every(job)]
+    sources = service.sources.every()
     assert {source.name for source in sources} >= set(SOURCE_NAMES)
     turned_off = {source.name for source in sources if "SOURCES does not name it" in (source.disabled or "")}
     assert turned_off == set(SOURCE_NAMES) - {named}
