@@ -27,7 +27,7 @@ from backend.scoring.metrics.events import (
     sectors_of,
 )
 from backend.scoring.names import model_name
-from backend.scoring.sample.quantities import CommonSample, common_sample
+from backend.scoring.sample.quantities import common_sample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample_size import SampleSize, sample_of
 
@@ -131,11 +131,12 @@ def flyable_runs(sample: Sample) -> FlyableRuns:
     """Return the event of a day that is not flyable, as in event_tables, before limits are chosen."""
     required, begins = _required(sample), max(int(FLYING_FROM.value), sample.view.first_hour)
     hours, real_hours = _hours_not_flyable(sample, _NO_LIMIT, _NO_LIMIT)
-    known = {
-        name: event_day(of_model.where(real_hours.known), sample.clock, begins).known
+    real_days = event_day(real_hours, sample.clock, begins).known
+    has = {
+        name: event_day(of_model.where(real_hours.known), sample.clock, begins).known & real_days
         for name, of_model in hours.items()
     }
-    compared, shared = _compared_on(known, event_day(real_hours, sample.clock, begins).known)
+    compared, shared = common_sample(has, real_days.shape)
     days = np.flatnonzero(shared)
     window = (sample.clock >= begins) & (sample.clock <= FLYING_UNTIL.value)
     columns = np.flatnonzero(window.any(axis=0))
@@ -296,11 +297,6 @@ def _has(values: Values) -> bool:
     return bool(present(values).any())
 
 
-def _compared_on(known: Mapping[str, Bools], real: Bools) -> CommonSample:
-    """Return the models that are compared, and the cases that all of them and the readings decide."""
-    return common_sample({name: of_model & real for name, of_model in known.items()}, real.shape)
-
-
 def _table(
     sample: Sample,
     event: str,
@@ -312,7 +308,7 @@ def _table(
     scores: Sequence[str] = tuple(SCORES),
 ) -> EventTable:
     has: dict[str, Bools] = {name: of_model.known & real.known for name, of_model in forecast.items()}
-    compared, shared = _compared_on({name: of_model.known for name, of_model in forecast.items()}, real.known)
+    compared, shared = common_sample(has, real.known.shape)
     size = sample_of(shared, sample.months)
     of_days = {name: Contingency.of(forecast[name], real, shared) for name in sorted(compared)}
     intervals: Sequence[Intervals] = [{}] * len(of_days)
