@@ -21,7 +21,7 @@ from backend.core.records import Site
 from backend.scoring.constants import USUAL_WIND_LIMIT, WITHIN
 from backend.scoring.grid import SCALE, Bools
 from backend.scoring.inference.comparison import Outcome
-from backend.scoring.metrics.scalar import ScalarSums, mae, mean_error, rmse, within_share
+from backend.scoring.metrics.scalar import ScalarError, mae, mean_error, rmse, within_share
 from backend.scoring.names import model_name
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
@@ -154,7 +154,8 @@ def _day_example(sample: Sample, question: Question, withheld: Withholding) -> D
         row = int(np.argmax(np.where(counts == counts.max(), cancelled, -1)))
         only = np.zeros_like(pairs)
         only[row] = pairs[row]
-        sums = ScalarSums.of(of_quantity.series(model).main, of_quantity.observed.main, only).total()
+        hourly = ScalarError().hourly(of_quantity.series(model), of_quantity.observed)
+        sums = hourly.of_days(only).total()
         tolerance = WITHIN[Parameter.WIND_SPEED].value
         hours = _hours(of_quantity, model, only)
         (station,) = public

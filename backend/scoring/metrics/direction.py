@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -81,31 +81,6 @@ class DirectionSums(ErrorSums):
     undefined: Integers
     """Pairs left out because one side has no direction, as in a forecast calm."""
 
-    @classmethod
-    def of(
-        cls, f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None, *,
-        least: float | None = None, below: float | None = None,
-    ) -> Self:  # fmt: skip
-        """Add up each day's pairs whose observed speed is in [`least`, `below`) km/h.
-
-        By default every speed from LIGHT_WIND on; the light-wind group asks for BREEZE to LIGHT_WIND.
-        """
-        return cls.hourly(f, o, speed_f, speed_o, least=least, below=below).of_days(mask)
-
-    @classmethod
-    def hourly(
-        cls, f: Values, o: Values, speed_f: Values, speed_o: Values, *,
-        least: float | None = None, below: float | None = None,
-    ) -> Self:  # fmt: skip
-        """Return what each hour adds, arrays of the shape of `f`; the speeds are as in `of`."""
-        pair, light, undefined = direction_pairs(f, o, speed_f, speed_o, least=least, below=below)
-        rows = np.flatnonzero(pair)  # of a year of hours a third has a pair: sines are taken of these alone
-        d = wrap(f.ravel()[rows].astype(np.int64) - o.ravel()[rows])
-        terms = np.zeros((5, pair.size), np.int64)
-        terms[:, rows] = (*sines_and_cosines(d), np.abs(d), d, d * d)
-        counts = [part.astype(np.int64) for part in (pair, light, undefined)]
-        return cls(counts[0], *terms.reshape(5, *pair.shape), *counts[1:])
-
 
 @Formula
 def mean_absolute_direction_error(sums: DirectionSums) -> Floats:
@@ -159,7 +134,10 @@ def circular_sd(sums: DirectionSums) -> Floats:
 
 
 class DirectionError(ErrorKind):
-    """The error of a direction on the circle, of winds observed at `least` to below `below` km/h."""
+    """The error of a direction on the circle, of winds observed at `least` to below `below` km/h.
+
+    By default those from LIGHT_WIND on; the light-wind group has those from BREEZE to LIGHT_WIND.
+    """
 
     formulas: ClassVar[Mapping[str, Formula[Any]]] = {
         "mean_error": steady_bias,
@@ -181,9 +159,15 @@ class DirectionError(ErrorKind):
 
     def hourly(self, f: Series, o: Series) -> DirectionSums:
         """Return the sums of each hour by itself."""
-        return DirectionSums.hourly(
+        pair, light, undefined = direction_pairs(
             f.main, o.main, f.wind_speed, o.wind_speed, least=self.least, below=self.below
         )
+        rows = np.flatnonzero(pair)  # of a year of hours a third has a pair: sines are taken of these alone
+        d = wrap(f.main.ravel()[rows].astype(np.int64) - o.main.ravel()[rows])
+        terms = np.zeros((5, pair.size), np.int64)
+        terms[:, rows] = (*sines_and_cosines(d), np.abs(d), d, d * d)
+        counts = [part.astype(np.int64) for part in (pair, light, undefined)]
+        return DirectionSums(counts[0], *terms.reshape(5, *pair.shape), *counts[1:])
 
     def bias_changes(self, bias: Floats, without: Any) -> Floats:
         """Return the changes of the circular bias around the steady one, in (-180, 180] degrees."""

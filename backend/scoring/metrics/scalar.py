@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, thousandths
+from backend.scoring.grid import SCALE, Floats, Integers, paired, thousandths
 from backend.scoring.intervals import quantiles
 from backend.scoring.metrics.sums import ErrorKind, ErrorSums, Formula, Series, ratio
 
@@ -34,19 +34,6 @@ class ScalarSums(ErrorSums):
     def sum_squares(self) -> Integers:
         """The sum of `(f - o)**2`: it follows exactly from the others and needs no column."""
         return self.sum_ff - 2 * self.sum_fo + self.sum_oo
-
-    @classmethod
-    def of(cls, f: Values, o: Values, mask: Bools | None = None) -> Self:
-        """Add up each day's pairs within `mask`; arrays of shape (days, 25)."""
-        return cls.hourly(f, o).of_days(mask)
-
-    @classmethod
-    def hourly(cls, f: Values, o: Values) -> Self:
-        """Return what each hour adds, arrays of shape (days, 25)."""
-        pair = paired(f, o).astype(np.int64)
-        # An hour without a pair adds 0, so that sums need no mask.
-        fcst, obs = f * pair, o * pair
-        return cls(pair, fcst, obs, fcst * fcst, obs * obs, fcst * obs, np.abs(fcst - obs))
 
 
 @Formula
@@ -117,7 +104,10 @@ class ScalarError(ErrorKind):
 
     def hourly(self, f: Series, o: Series) -> ScalarSums:
         """Return the sums of each hour by itself."""
-        return ScalarSums.hourly(f.main, o.main)
+        pair = paired(f.main, o.main).astype(np.int64)
+        # An hour without a pair adds 0, so that sums need no mask.
+        fcst, obs = f.main * pair, o.main * pair
+        return ScalarSums(pair, fcst, obs, fcst * fcst, obs * obs, fcst * obs, np.abs(fcst - obs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -53,17 +53,6 @@ class VectorSums(ErrorSums):
         """The same: a length has no sign."""
         return self.vector_error_sum
 
-    @classmethod
-    def of(cls, f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None) -> Self:
-        """Add up each day's pairs; `f` and `o` are directions. A calm is a pair too: a vector of length 0."""
-        return cls.hourly(f, o, speed_f, speed_o).of_days(mask)
-
-    @classmethod
-    def hourly(cls, f: Values, o: Values, speed_f: Values, speed_o: Values) -> Self:
-        """Return what each hour adds, arrays of the shape of `f`."""
-        ve, pair = vector_errors(f, o, speed_f, speed_o)
-        return cls(pair.astype(np.int64), ve, ve * ve)
-
 
 @Formula
 def mean_vector_error(sums: VectorSums) -> Floats:
@@ -86,5 +75,6 @@ class VectorError(ErrorKind):
     of_wind = True
 
     def hourly(self, f: Series, o: Series) -> VectorSums:
-        """Return the sums of each hour by itself."""
-        return VectorSums.hourly(f.main, o.main, f.wind_speed, o.wind_speed)
+        """Return the sums of each hour by itself. A calm is a pair too: a vector of length 0."""
+        ve, pair = vector_errors(f.main, o.main, f.wind_speed, o.wind_speed)
+        return VectorSums(pair.astype(np.int64), ve, ve * ve)

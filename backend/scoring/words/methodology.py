@@ -19,15 +19,16 @@ from backend.scoring.intervals import Interval, persistence, student_quantile, w
 from backend.scoring.metrics import contingency
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.direction import (
-    DirectionSums,
+    DirectionError,
     circular_bias,
     direction_errors,
     mean_absolute_direction_error,
     resultant,
     wrap,
 )
-from backend.scoring.metrics.scalar import ScalarSums, error_sd, mae, mean_error, rmse, within_share
-from backend.scoring.metrics.vector import VectorSums, mean_vector_error
+from backend.scoring.metrics.scalar import ScalarError, error_sd, mae, mean_error, rmse, within_share
+from backend.scoring.metrics.sums import Series
+from backend.scoring.metrics.vector import VectorError, mean_vector_error
 from backend.scoring.sample.height_correction import to_station_height
 
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -53,7 +54,7 @@ def examples() -> str:
 
 def _winds() -> Iterator[str]:
     f, o = _row(25, 18, 30), _row(20, 20, 24)
-    sums = ScalarSums.of(f, o).total()
+    sums = ScalarError().hourly(Series(f), Series(o)).of_days().total()
     errors = (f - o)[0].astype(np.int64)
     yield "Forecast 25, 18 and 30 km/h, observed 20, 20 and 24: the errors are +5, -2 and +6."
     yield f"**Mean error (bias)**: (5 - 2 + 6) / 3 = {mean_error(sums):+.1f} km/h. Forecasts are too high."
@@ -65,7 +66,7 @@ def _winds() -> Iterator[str]:
 
 def _directions() -> Iterator[str]:
     f, o, speed = _row(350, 20, 90), _row(10, 10, 80), _row(20, 20, 20)
-    sums = DirectionSums.of(f, o, speed, speed).total()
+    sums = DirectionError().hourly(Series(f, speed), Series(o, speed)).of_days().total()
     each = ", ".join(f"{value / SCALE:+.0f}°" for value in direction_errors(f, o)[0])
     yield (
         f"Forecast 350°, 20° and 90°, observed 10°, 10° and 80°: the errors are {each}. From 350° to 10° is"
@@ -76,7 +77,8 @@ def _directions() -> Iterator[str]:
         f"**Circular bias**: the three errors as unit vectors point to {circular_bias(sums):+.1f}°, with a"
         f" resultant of {resultant(sums):.2f}: steady enough to be reported."
     )
-    vectors = VectorSums.of(_row(0), _row(90), _row(30), _row(40)).total()
+    north, east = Series(_row(0), _row(30)), Series(_row(90), _row(40))
+    vectors = VectorError().hourly(north, east).of_days().total()
     yield (
         "**Vector error**: 30 km/h from the north forecast, 40 km/h from the east observed: the arrows' ends"
         f" are {mean_vector_error(vectors):.0f} km/h apart."

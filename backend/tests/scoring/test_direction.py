@@ -24,7 +24,7 @@ from backend.scoring.metrics.direction import (
     wrap,
 )
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error, rms_vector_error, vector_errors
-from backend.tests.support.scoring_grids import filled, grid, grids, random_grid
+from backend.tests.support.scoring_grids import direction_sums, filled, grid, grids, random_grid, vector_sums
 
 BOTH = (
     mean_absolute_direction_error,
@@ -40,7 +40,7 @@ WINDS = grids(2, 0, 120)
 
 def in_wind(f: Values, o: Values) -> DirectionSums:
     """Return the sums of directions in a steady wind of 20 km/h."""
-    return DirectionSums.of(f, o, filled(len(f), 20.0), filled(len(f), 20.0)).total()
+    return direction_sums(f, o, filled(len(f), 20.0), filled(len(f), 20.0)).total()
 
 
 def turned(values: Values, thousandths: int) -> Values:
@@ -140,14 +140,14 @@ def test_light_and_undefined_winds_are_left_out_and_counted() -> None:
     speed_o = grid([20, 10.799, 10.8, 20, 20, None, 20])
     f = grid([10, 10, 10, 0, 10, 10, None])
     o = grid([20, 20, 20, 20, None, 20, 20])
-    sums = DirectionSums.of(f, o, speed_f, speed_o).total()
+    sums = direction_sums(f, o, speed_f, speed_o).total()
     assert (int(sums.n), int(sums.light), int(sums.undefined)) == (2, 1, 2)
     assert mean_direction_error(sums) == -10.0
 
 
 def test_the_light_wind_group_is_from_5_to_below_3_metres_a_second() -> None:
     speed_o = grid([4.999, 5, 10.799, 10.8])
-    sums = DirectionSums.of(filled(1, 0), filled(1, 0), speed_o, speed_o, least=5.0, below=10.8).total()
+    sums = direction_sums(filled(1, 0), filled(1, 0), speed_o, speed_o, least=5.0, below=10.8).total()
     assert (int(sums.n), int(sums.light)) == (2, 2)
 
 
@@ -182,7 +182,7 @@ def test_sines_are_whole_millionths() -> None:
 
 
 def winds(f: Values, o: Values, speed_f: Values, speed_o: Values) -> VectorSums:
-    return VectorSums.of(f, o, speed_f, speed_o).total()
+    return vector_sums(f, o, speed_f, speed_o).total()
 
 
 def test_vector_errors_are_those_worked_out_by_hand() -> None:

@@ -16,7 +16,7 @@ from backend.scoring.intervals import Interval, spread
 from backend.scoring.metrics.scalar import ScalarSums, mae
 from backend.scoring.sample.wind_groups import NO_GROUP, given_forecast, sectors, wind_classes
 from backend.scoring.words.sentences import skill_words
-from backend.tests.support.scoring_grids import filled, grid, random_grid
+from backend.tests.support.scoring_grids import filled, grid, random_grid, scalar_sums
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_each_of_several_models_has_the_skill_that_it_has_alone() -> None:
 
 def monthly(f: Values, o: Values, mask: Bools | None = None) -> ScalarSums:
     """Return sums of days in two groups of thirty: (60, 2)."""
-    return by_day_groups(ScalarSums.of(f, o, mask), np.repeat([0, 1], 30), 2)
+    return by_day_groups(scalar_sums(f, o, mask), np.repeat([0, 1], 30), 2)
 
 
 def test_the_interval_of_a_skill_is_that_of_its_months_without_each_day() -> None:

@@ -41,12 +41,18 @@ from backend.scoring.intervals import (
     wilson,
 )
 from backend.scoring.metrics.contingency import Contingency
-from backend.scoring.metrics.direction import DirectionSums, steady_bias
-from backend.scoring.metrics.scalar import ScalarSums
+from backend.scoring.metrics.direction import steady_bias
 from backend.scoring.metrics.sums import ErrorSums, Series, Sums
-from backend.scoring.metrics.vector import VectorSums
 from backend.scoring.sample.quantities import Quantity
-from backend.tests.support.scoring_grids import counted, filled, grid, random_grid
+from backend.tests.support.scoring_grids import (
+    counted,
+    direction_sums,
+    filled,
+    grid,
+    random_grid,
+    scalar_sums,
+    vector_sums,
+)
 
 S = TypeVar("S", bound=Sums)
 
@@ -85,15 +91,15 @@ def test_a_day_counts_once_however_many_hours_it_has() -> None:
     a, b = grid([11] * 24, [17]), grid([13] * 24, [12])  # A: |e| 1, then 7; B: 3, then 2
     b[1, 1:] = ABSENT
     mask = (a != ABSENT) & (b != ABSENT)
-    difference = daily_difference(ScalarSums.of(a, o, mask), ScalarSums.of(b, o, mask))
+    difference = daily_difference(scalar_sums(a, o, mask), scalar_sums(b, o, mask))
     assert difference.micro.tolist() == [-2 * MICRO, 5 * MICRO]
     assert difference.mean == 1.5
     assert difference.days == 2
 
 
 def test_a_day_without_pairs_is_a_gap_and_not_a_zero() -> None:
-    a = ScalarSums.of(grid([2], [None], [2]), filled(3, 0.0))
-    b = ScalarSums.of(grid([1], [None], [1]), filled(3, 0.0))
+    a = scalar_sums(grid([2], [None], [2]), filled(3, 0.0))
+    b = scalar_sums(grid([1], [None], [1]), filled(3, 0.0))
     difference = daily_difference(a, b)
     assert difference.present.tolist() == [True, False, True]
     assert difference.mean == 1.0
@@ -102,18 +108,18 @@ def test_a_day_without_pairs_is_a_gap_and_not_a_zero() -> None:
 
 def test_models_summed_over_different_pairs_are_not_compared() -> None:
     with pytest.raises(ValueError, match="same pairs"):
-        daily_difference(ScalarSums.of(filled(1, 1), filled(1, 0)), ScalarSums.of(grid([1]), filled(1, 0)))
+        daily_difference(scalar_sums(filled(1, 1), filled(1, 0)), scalar_sums(grid([1]), filled(1, 0)))
 
 
 def test_directions_and_winds_have_daily_differences_too() -> None:
     wind, north = filled(1, 20.0), filled(1, 0.0)
     turned = daily_difference(
-        DirectionSums.of(filled(1, 350), north, wind, wind),
-        DirectionSums.of(filled(1, 30), north, wind, wind),
+        direction_sums(filled(1, 350), north, wind, wind),
+        direction_sums(filled(1, 30), north, wind, wind),
     )
     assert turned.mean == -20.0
     stronger = daily_difference(
-        VectorSums.of(north, north, filled(1, 23.0), wind), VectorSums.of(north, north, wind, wind)
+        vector_sums(north, north, filled(1, 23.0), wind), vector_sums(north, north, wind, wind)
     )
     assert stronger.mean == 3.0
 
@@ -193,8 +199,8 @@ def test_without_days_or_change_there_is_no_test(values: list[float | None]) -> 
 def test_the_interval_of_a_mean_of_equal_days_is_that_of_the_daily_means() -> None:
     """24 pairs every day: the MAE is the mean of daily MAEs, and leaving out days has to show that."""
     f = random_grid(np.random.default_rng(3), 60, 0, 40, absent=0)[:, :24]
-    sums = ScalarSums.of(np.pad(f, ((0, 0), (0, 1)), constant_values=ABSENT), filled(60, 20.0))
-    expected = mean_test(daily_difference(sums, ScalarSums.of(filled(60, 20.0), filled(60, 20.0))))
+    sums = scalar_sums(np.pad(f, ((0, 0), (0, 1)), constant_values=ABSENT), filled(60, 20.0))
+    expected = mean_test(daily_difference(sums, scalar_sums(filled(60, 20.0), filled(60, 20.0))))
     (found,) = size_intervals(Quantity.WIND_SPEED.kind, alone(sums)).intervals
     assert expected is not None
     assert found == pytest.approx(expected.interval, abs=1e-5)
@@ -203,7 +209,7 @@ def test_the_interval_of_a_mean_of_equal_days_is_that_of_the_daily_means() -> No
 @pytest.mark.parametrize("days", [0, 1, 5, 9])
 def test_fewer_than_ten_days_have_no_interval(days: int) -> None:
     generator = np.random.default_rng(1)
-    sums = ScalarSums.of(random_grid(generator, days, 0, 40), random_grid(generator, days, 0, 40))
+    sums = scalar_sums(random_grid(generator, days, 0, 40), random_grid(generator, days, 0, 40))
     assert size_intervals(Quantity.WIND_SPEED.kind, alone(sums)) == ([None], [None])
     assert bias_intervals(Quantity.WIND_SPEED.kind, alone(sums)) == [None]
 
@@ -214,7 +220,7 @@ def test_days_before_the_first_and_after_the_last_with_data_change_nothing() -> 
     late = f.copy()
     late[:20] = ABSENT
     late[50:] = ABSENT
-    whole, part = (size_intervals(Quantity.WIND_SPEED.kind, alone(ScalarSums.of(*each))) for each in (
+    whole, part = (size_intervals(Quantity.WIND_SPEED.kind, alone(scalar_sums(*each))) for each in (
         (late, o), (f[20:50], o[20:50])
     ))  # fmt: skip
     assert whole.intervals[0] == pytest.approx(part.intervals[0], abs=1e-9)
@@ -222,9 +228,9 @@ def test_days_before_the_first_and_after_the_last_with_data_change_nothing() -> 
 
 
 def test_an_error_that_never_changes_has_an_interval_without_a_width() -> None:
-    sums = alone(ScalarSums.of(filled(30, 12.0), filled(30, 10.0)))
+    sums = alone(scalar_sums(filled(30, 12.0), filled(30, 10.0)))
     assert bias_intervals(Quantity.WIND_SPEED.kind, sums) == [Interval(2.0, 2.0)]
-    turned = DirectionSums.of(filled(30, 350), filled(30, 10), filled(30, 20.0), filled(30, 20.0))
+    turned = direction_sums(filled(30, 350), filled(30, 10), filled(30, 20.0), filled(30, 20.0))
     assert bias_intervals(Quantity.WIND_DIRECTION.kind, alone(turned))[0] == pytest.approx(
         (-20, -20), abs=1e-4
     )
@@ -235,13 +241,13 @@ def test_the_interval_of_a_turn_is_around_it_even_behind_the_observed_direction(
     opposite = 175 + generator.integers(0, 20, (60, 25)) * 1.0
     f = np.rint(1000 * (opposite % 360)).astype(np.int32)
     wind = filled(60, 20.0)
-    sums = alone(DirectionSums.of(f, filled(60, 0.0), wind, wind))
+    sums = alone(direction_sums(f, filled(60, 0.0), wind, wind))
     (value,) = steady_bias.each(sums.total()).tolist()
     (found,) = bias_intervals(Quantity.WIND_DIRECTION.kind, sums)
     assert found is not None
     assert found.low < value < found.high
     assert found.high - found.low < 5
-    assert bias_intervals(Quantity.WIND.kind, alone(VectorSums.of(f, filled(60, 0.0), wind, wind))) == [None]
+    assert bias_intervals(Quantity.WIND.kind, alone(vector_sums(f, filled(60, 0.0), wind, wind))) == [None]
 
 
 def test_rates_are_intervals_by_days_and_wider_than_by_hours() -> None:
@@ -282,11 +288,11 @@ def test_hours_that_repeat_each_other_count_for_less() -> None:
     independent = random_grid(generator, 120, -5, 5, absent=0)
     same_all_day = np.repeat(independent[:, :1], 25, axis=1)
     single, repeated = (
-        effective_of(Quantity.WIND_SPEED, ScalarSums.of(each, o)) for each in (independent, same_all_day)
+        effective_of(Quantity.WIND_SPEED, scalar_sums(each, o)) for each in (independent, same_all_day)
     )
     assert single == pytest.approx(120 * 24, rel=0.3)
     assert repeated == pytest.approx(120, rel=0.35)
-    assert effective_of(Quantity.WIND_SPEED, ScalarSums.of(filled(60, 1.0), filled(60, 0.0))) is None
+    assert effective_of(Quantity.WIND_SPEED, scalar_sums(filled(60, 1.0), filled(60, 0.0))) is None
 
 
 def test_hours_of_directions_and_winds_that_repeat_each_other_count_for_less_too() -> None:
@@ -307,7 +313,7 @@ def test_groups_have_the_intervals_and_effective_pairs_that_each_has_alone() -> 
     generator = np.random.default_rng(14)
     f, o = random_grid(generator, 60, 0, 40), random_grid(generator, 60, 0, 40)
     halves = [
-        alone(ScalarSums.of(f, o, np.broadcast_to(np.arange(25) % 2 == half, f.shape))) for half in (0, 1)
+        alone(scalar_sums(f, o, np.broadcast_to(np.arange(25) % 2 == half, f.shape))) for half in (0, 1)
     ]
     together = beside(halves)
     each = [size_intervals(Quantity.WIND_SPEED.kind, half) for half in halves]

@@ -15,9 +15,15 @@ from backend.scoring.grid import ABSENT, Floats, Values, paired
 from backend.scoring.inference.comparison import MICRO, DailySeries, mean_test
 from backend.scoring.metrics import contingency, direction, scalar
 from backend.scoring.metrics.contingency import Contingency
-from backend.scoring.metrics.direction import DirectionSums
-from backend.scoring.metrics.scalar import ScalarSums
-from backend.tests.support.scoring_grids import counted, errors, filled, grid, random_grid
+from backend.tests.support.scoring_grids import (
+    counted,
+    direction_sums,
+    errors,
+    filled,
+    grid,
+    random_grid,
+    scalar_sums,
+)
 
 SEEDS = range(8)
 EDGES = {
@@ -40,7 +46,7 @@ def labelled(values: Values) -> xr.DataArray:
 
 @pytest.mark.parametrize(("f", "o"), [*cases(), *EDGES.values()])
 def test_continuous_scores_agree(f: Values, o: Values) -> None:
-    totals, fcst, obs = ScalarSums.of(f, o).total(), labelled(f), labelled(o)
+    totals, fcst, obs = scalar_sums(f, o).total(), labelled(f), labelled(o)
     assert scalar.mean_error(totals) == pytest.approx(float(scores.continuous.mean_error(fcst, obs)))
     assert scalar.mae(totals) == pytest.approx(float(scores.continuous.mae(fcst, obs)))
     assert scalar.rmse(totals) == pytest.approx(float(scores.continuous.rmse(fcst, obs)))
@@ -52,7 +58,7 @@ def test_continuous_scores_agree(f: Values, o: Values) -> None:
 
 @pytest.mark.parametrize(("f", "o"), cases())
 def test_correlation_agrees(f: Values, o: Values) -> None:
-    ours = scalar.correlation(ScalarSums.of(f, o).total())
+    ours = scalar.correlation(scalar_sums(f, o).total())
     theirs = scores.continuous.correlation.pearsonr(labelled(f), labelled(o))
     assert ours == pytest.approx(float(theirs), abs=1e-9)
 
@@ -61,7 +67,7 @@ def test_correlation_agrees(f: Values, o: Values) -> None:
 def test_direction_mae_agrees(seed: int) -> None:
     generator = np.random.default_rng(seed)
     f, o = (random_grid(generator, 20, 0, 360, 0.3) for _ in range(2))
-    sums = DirectionSums.of(f, o, filled_like(f), filled_like(f)).total()
+    sums = direction_sums(f, o, filled_like(f), filled_like(f)).total()
     theirs = scores.continuous.mae(labelled(f), labelled(o), is_angular=True)
     assert direction.mean_absolute_direction_error(sums) == pytest.approx(float(theirs))
 

@@ -22,14 +22,14 @@ from backend.scoring.metrics.scalar import (
     within_share,
 )
 from backend.scoring.sample.height_correction import is_far_in_height, to_station_height
-from backend.tests.support.scoring_grids import errors, filled, grid, grids
+from backend.tests.support.scoring_grids import errors, filled, grid, grids, scalar_sums
 
 SCORES = (mean_error, mae, rmse, error_sd, correlation)
 TEMPERATURES = grids(2, -40, 50)
 
 
 def totals(f: Values, o: Values) -> ScalarSums:
-    return ScalarSums.of(f, o).total()
+    return scalar_sums(f, o).total()
 
 
 def test_scores_of_four_errors_are_those_worked_out_by_hand() -> None:

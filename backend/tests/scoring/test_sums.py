@@ -10,11 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.scoring.grid import Bools, Values
-from backend.scoring.metrics.direction import DirectionSums
-from backend.scoring.metrics.scalar import ScalarSums, error_sd, mae, mean_error, rmse
+from backend.scoring.metrics.scalar import error_sd, mae, mean_error, rmse
 from backend.scoring.metrics.sums import Sums
-from backend.scoring.metrics.vector import VectorSums
-from backend.tests.support.scoring_grids import counted, filled, grid, grids, random_grid
+from backend.tests.support.scoring_grids import (
+    counted,
+    direction_sums,
+    filled,
+    grid,
+    grids,
+    random_grid,
+    scalar_sums,
+    vector_sums,
+)
 
 WINDS = grids(3, 0, 250)
 DIRECTIONS = grids(3, 0, 360)
@@ -22,9 +29,9 @@ DIRECTIONS = grids(3, 0, 360)
 
 def all_sums(f: Values, o: Values, turn_f: Values, turn_o: Values) -> list[Sums]:
     return [
-        ScalarSums.of(f, o),
-        DirectionSums.of(turn_f, turn_o, f, o),
-        VectorSums.of(turn_f, turn_o, f, o),
+        scalar_sums(f, o),
+        direction_sums(turn_f, turn_o, f, o),
+        vector_sums(turn_f, turn_o, f, o),
         counted(f, o, 25.0),
     ]
 
@@ -35,7 +42,7 @@ def added(one: Sums, two: Sums) -> Sums:
 
 def test_the_sums_of_a_day_are_those_worked_out_by_hand() -> None:
     # Errors: 2 and -3 on the first day, none on the second, 0 on the third.
-    sums = ScalarSums.of(grid([12, 4, 9], [5], [0]), grid([10, 7, None], [None], [0]))
+    sums = scalar_sums(grid([12, 4, 9], [5], [0]), grid([10, 7, None], [None], [0]))
     assert sums.n.tolist() == [2, 0, 1]
     assert sums.sum_f.tolist() == [16_000, 0, 0]
     assert sums.sum_o.tolist() == [17_000, 0, 0]
@@ -73,9 +80,9 @@ def test_the_sums_within_a_mask_and_outside_it_make_the_whole(
 ) -> None:
     inside = np.resize([bool(mask >> bit & 1) for bit in range(25)], f.shape)
     makers: tuple[Callable[[Bools | None], Sums], ...] = (
-        lambda chosen: ScalarSums.of(f, o, chosen),
-        lambda chosen: DirectionSums.of(turn_f, turn_o, f, o, chosen),
-        lambda chosen: VectorSums.of(turn_f, turn_o, f, o, chosen),
+        lambda chosen: scalar_sums(f, o, chosen),
+        lambda chosen: direction_sums(turn_f, turn_o, f, o, chosen),
+        lambda chosen: vector_sums(turn_f, turn_o, f, o, chosen),
         lambda chosen: counted(f, o, 25.0, chosen),
     )
     for make in makers:
@@ -85,7 +92,7 @@ def test_the_sums_within_a_mask_and_outside_it_make_the_whole(
 def test_sums_of_days_are_the_same_in_any_grouping_as_bits() -> None:
     generator = np.random.default_rng(1)
     f, o = random_grid(generator, 400, 0, 250), random_grid(generator, 400, 0, 250)
-    per_day = ScalarSums.of(f, o)
+    per_day = scalar_sums(f, o)
     backwards = per_day.each(lambda column: column[::-1])
     first = per_day.each(lambda column: column[:123])
     second = per_day.each(lambda column: column[123:])
@@ -93,7 +100,7 @@ def test_sums_of_days_are_the_same_in_any_grouping_as_bits() -> None:
 
 
 def test_ten_years_of_the_strongest_winds_fit() -> None:
-    decade = ScalarSums.of(filled(3653, 250.0), filled(3653, 0.0)).total()
+    decade = scalar_sums(filled(3653, 250.0), filled(3653, 0.0)).total()
     assert int(decade.sum_ff) == 3653 * 24 * 250_000**2
     assert (rmse(decade), error_sd(decade)) == (250.0, 0.0)
 
@@ -102,17 +109,17 @@ def test_a_long_nearly_constant_series_keeps_its_small_variance() -> None:
     # Errors alternate between 100.000 and 100.002 km/h: naive sums of squares in floats lose this.
     f = filled(1000, 250.0)
     f[:, 1:24:2] = 250_002
-    totals = ScalarSums.of(f, filled(1000, 150.0)).total()
+    totals = scalar_sums(f, filled(1000, 150.0)).total()
     assert error_sd(totals) == pytest.approx(0.001 * np.sqrt(24_000 / 23_999), rel=1e-9)
 
 
 def test_days_of_different_kinds_are_not_equal() -> None:
     empty = grid([None])
-    assert VectorSums.of(empty, empty, empty, empty) != ScalarSums.of(empty, empty)
+    assert vector_sums(empty, empty, empty, empty) != scalar_sums(empty, empty)
 
 
 def test_a_score_of_many_rows_is_refused_rather_than_guessed() -> None:
-    sums = ScalarSums.of(filled(2, 1.0), filled(2, 0.0))
+    sums = scalar_sums(filled(2, 1.0), filled(2, 0.0))
     with pytest.raises(ValueError, match="total"):
         mae(sums)
     assert mae.each(sums).tolist() == [1.0, 1.0]

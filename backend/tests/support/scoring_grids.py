@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from backend.core.local_time import day_number
+from backend.scoring.constants import LIGHT_WIND
 from backend.scoring.grid import ABSENT, HOURS, Bools, Integers, Span, Values, paired
 from backend.scoring.metrics.contingency import Contingency
+from backend.scoring.metrics.direction import DirectionError, DirectionSums
 from backend.scoring.metrics.events import above
+from backend.scoring.metrics.scalar import ScalarError, ScalarSums
+from backend.scoring.metrics.sums import Series
+from backend.scoring.metrics.vector import VectorError, VectorSums
 
 FEW = 4
 
@@ -38,6 +43,26 @@ def errors(f: Values, o: Values) -> Integers:
 def counted(f: Values, o: Values, limit: float, mask: Bools | None = None) -> Contingency:
     """Return the counts by day of hours above a limit, in the parameter's unit."""
     return Contingency.of(above(f, limit), above(o, limit), mask)
+
+
+def scalar_sums(f: Values, o: Values, mask: Bools | None = None) -> ScalarSums:
+    """Return the sums by day of speeds, gusts or temperatures."""
+    return ScalarError().hourly(Series(f), Series(o)).of_days(mask)
+
+
+def direction_sums(
+    f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None, *,
+    least: float = LIGHT_WIND.value, below: float | None = None,
+) -> DirectionSums:  # fmt: skip
+    """Return the sums by day of directions, of the winds observed from `least` to below `below` km/h."""
+    return DirectionError(least, below).hourly(Series(f, speed_f), Series(o, speed_o)).of_days(mask)
+
+
+def vector_sums(
+    f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None
+) -> VectorSums:
+    """Return the sums by day of winds; `f` and `o` are directions."""
+    return VectorError().hourly(Series(f, speed_f), Series(o, speed_o)).of_days(mask)
 
 
 def filled(days: int, value: float) -> Values:
