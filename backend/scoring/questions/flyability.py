@@ -71,11 +71,9 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
     Hours are those that the sample counts. A flyable day has hours of its own, regardless of those: whether a
     day or an hour is flyable is decided from all values of models and station.
     """
-    winds, everywhere = sample.all_forecasts, sectors_of(sample.site.orientation) == EVERY_SECTOR
-    required = _required(sample)
     hours, real_hours = _hours_not_flyable(sample, wind_limit, gust_limit)
-    limits = _limits(winds, wind_limit, gust_limit, required)
-    return (
+    limits = _limits(sample.all_forecasts, wind_limit, gust_limit, _required(sample))
+    tables = [
         _table(
             sample,
             "not_flyable_hour",
@@ -87,8 +85,18 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
         _day_table(sample, hours, real_hours, limits),
         limit_table(sample, Parameter.WIND_SPEED, wind_limit),
         limit_table(sample, Parameter.WIND_GUST, gust_limit),
-        *(() if everywhere else (_off_slope(sample, sectors_of(sample.site.orientation)),)),
-    )
+    ]
+    sectors = sectors_of(sample.site.orientation)
+    if sectors != EVERY_SECTOR:
+        speed = sample.observed[Parameter.WIND_SPEED]
+        off_slope = {
+            model: ~on_slope(values[Parameter.WIND_DIRECTION], speed, sectors)
+            for model, values in sample.forecasts.items()
+        }
+        really_off = ~on_slope(sample.observed[Parameter.WIND_DIRECTION], speed, sectors)
+        text = f"a wind off the take-off's sectors, where at least {LIGHT_WIND.value:g} km/h were observed"
+        tables.append(_table(sample, "off_slope", text, "hours", off_slope, really_off))
+    return tuple(tables)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +196,6 @@ def _day_table(
     hours: Mapping[str, Occurrence],
     real_hours: Occurrence,
     limits: str,
-    scores: Sequence[str] = tuple(SCORES),
 ) -> EventTable:
     begins = max(int(FLYING_FROM.value), sample.view.first_hour)
     days = {  # of the hours that the station has: both sides are judged by the same ones
@@ -203,7 +210,6 @@ def _day_table(
         "days",
         days,
         ~event_day(~real_hours, sample.clock, begins),
-        scores=scores,
     )
 
 
@@ -249,17 +255,6 @@ def limit_table(
     return _table(
         sample, event, f"a {name} of more than {limit:g} km/h", "hours", forecast, real, limit, scores
     )
-
-
-def _off_slope(sample: Sample, sectors: Sequence[Sector]) -> EventTable:
-    speed = sample.observed[Parameter.WIND_SPEED]
-    forecast = {
-        model: ~on_slope(values[Parameter.WIND_DIRECTION], speed, sectors)
-        for model, values in sample.forecasts.items()
-    }
-    real = ~on_slope(sample.observed[Parameter.WIND_DIRECTION], speed, sectors)
-    text = f"a wind off the take-off's sectors, where at least {LIGHT_WIND.value:g} km/h were observed"
-    return _table(sample, "off_slope", text, "hours", forecast, real)
 
 
 def _not_flyable(
