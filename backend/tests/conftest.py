@@ -188,7 +188,10 @@ def client(world: World) -> Client:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def worker() -> AsyncIterator[Worker]:
-    """A worker for one test module: to start one takes a second."""
-    worker = Worker()
+    """A worker for one test module: to start one takes a second.
+
+    Beside other work a nice process gets a tenth of the time of one that is not, and a test waits for it.
+    """
+    worker = Worker(niceness=0)
     yield worker
     worker.close()

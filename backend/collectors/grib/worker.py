@@ -40,11 +40,12 @@ class Worker:
 
     Calls run one at a time, so that a crash fails only the call that caused it. After `seconds_per_call` a
     call is ended together with the process. The process ends with its parent, even if the parent is killed.
-    A worker belongs to one event loop.
+    A worker belongs to one event loop. `niceness` is what the process adds to that of its parent.
     """
 
-    def __init__(self, *, seconds_per_call: float = 300.0) -> None:
+    def __init__(self, *, seconds_per_call: float = 300.0, niceness: int = NICENESS) -> None:
         self.seconds_per_call = seconds_per_call
+        self._niceness = niceness
         self._turn = asyncio.Lock()
         self._pool: ProcessPoolExecutor | None = None
         self._process: psutil.Process | None = None
@@ -70,7 +71,10 @@ class Worker:
                     self._discard()  # it died between two calls, so that no call fails
             if not self._pool:
                 self._pool = ProcessPoolExecutor(
-                    max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_initialize
+                    max_workers=1,
+                    mp_context=multiprocessing.get_context("spawn"),
+                    initializer=_initialize,
+                    initargs=(self._niceness,),
                 )
                 pid = await self._call(self._pool, os.getpid)
                 with suppress(psutil.NoSuchProcess):
@@ -119,8 +123,8 @@ class Worker:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _initialize() -> None:
-    """Prepare the worker process: lowest priority, ignores SIGINT and SIGTERM, exits with its parent.
+def _initialize(niceness: int) -> None:
+    """Prepare the worker process: lower priority, ignores SIGINT and SIGTERM, exits with its parent.
 
     A terminal and a service manager send their signal to the whole process group. The parent finishes its
     calls and then ends the worker; a worker that ended first would break these calls.
@@ -132,7 +136,7 @@ def _initialize() -> None:
         wait([parent.sentinel])
         os._exit(1)
 
-    os.nice(NICENESS)
+    os.nice(niceness)
     # The C library (glibc) returns freed memory to the system, and requests it again page by page, until it
     # has seen a larger block freed; 32 MB is the largest it learns from. A message of AROME takes 15 MB, and
     # a third of the time of decoding went into that.

@@ -51,7 +51,7 @@ def test_a_payload_damaged_in_several_ways_is_read_or_refused(target: Target, da
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def worker() -> AsyncIterator[Worker]:
-    worker = Worker(seconds_per_call=HANG_SECONDS)  # for all bombs of a parser
+    worker = Worker(seconds_per_call=HANG_SECONDS, niceness=0)  # for all bombs of a parser
     yield worker
     worker.close()
 

@@ -468,7 +468,7 @@ class _OneRun:
 @asynccontextmanager
 async def grib_service(folder: Path, seconds_per_call: float) -> AsyncIterator[Callable[[bytes], Any]]:
     """Give a coroutine that collects a run whose second file is the bytes it is given."""
-    worker = Worker(seconds_per_call=seconds_per_call)
+    worker = Worker(seconds_per_call=seconds_per_call, niceness=0)
     route = GribRoute("object_storage", _OneRun(), GRIDS["0025"], (6,), worker)
     needs = CollectionRequest(now=NOW, since=RUN - timedelta(hours=1), sites=(GRIB_SITE,))
     good = grib_factory.encode(messages(GOOD.leads))
