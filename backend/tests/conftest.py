@@ -48,13 +48,24 @@ structlog.configure(processors=[structlog.processors.format_exc_info, structlog.
 TESTS = Path(__file__).parent
 
 
+def module_of(path: Path) -> str:
+    """Return the name of a test module as slow.py lists it."""
+    return path.relative_to(TESTS).with_suffix("").as_posix()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no slow module for `make check`: to import all of them takes longer than many fast tests."""
+    left_out = config.getoption("markexpr") == "not slow" and module_of(collection_path) in SLOW_MODULES
+    return left_out or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow the tests of these modules and those that need PostgreSQL.
 
     Mark as unmeasured the tests of those modules, and of a test on both databases the case on PostgreSQL.
     """
     for item in items:
-        module = item.path.relative_to(TESTS).with_suffix("").as_posix()
+        module = module_of(item.path)
         callspec = getattr(item, "callspec", None)
         values = callspec.params.values() if callspec else ()
         fixtures = getattr(item, "fixturenames", ())
