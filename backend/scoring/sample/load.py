@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.core.columns import NO_LEAD, UNPAIRED, DayColumns
+from backend.core.columns import NO_LEAD, UNPAIRED
 from backend.core.errors import NotFoundError
 from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
@@ -19,7 +19,7 @@ from backend.core.records import Site, Station
 from backend.core.registry import THREE_HOUR_GUST_MODELS
 from backend.scoring.grid import Bools, Hours, Integers, Span
 from backend.scoring.reasons import REASONS
-from backend.scoring.sample.sample import BY_PARAMETER, EARLIER_DAYS, Lazy, Sample, StationDays
+from backend.scoring.sample.sample import EARLIER_DAYS, Lazy, Sample, StationDays
 from backend.scoring.views import View
 from backend.storage import days as store
 from backend.storage import published_months
@@ -111,6 +111,7 @@ class Samples:
         names = sorted({*models, *(name for name, number in ids.items() if number in stored)})
         absent = np.full((len(span.days), HOURS_A_DAY), ABSENT, np.int32)
         newest = np.zeros((len(span.days), HOURS_A_DAY), np.int64)  # minutes by which a run is older: none
+        no_lead = np.full_like(newest, NO_LEAD)
         samples = []
         for view, days in zip(views, days_by_view, strict=True):
             rows = {name: np.flatnonzero(days.owner == ids.get(name, UNKNOWN_ID)) for name in names}
@@ -123,7 +124,7 @@ class Samples:
                 span=span,
                 hours=hours,
                 all_forecasts=values,
-                leads=Lazy(rows, partial(_minutes, span, days, NO_LEAD)),
+                leads=Lazy(rows, partial(_on_days, span, days.day, days.minutes, no_lead)),
                 older={name: _by_parameter(span, days.day, days.older, rows[name], newest) for name in names},
                 estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
                 grounds={name: grounds.get(name) for name in names},
@@ -195,6 +196,7 @@ def _stations(
     days = store.observed_columns(connection, site_id, earlier.first, span.last, public=public)
     places = whereabouts(connection, site.id, [row.id for row in described.values()])
     absent = np.full((len(span.days), HOURS_A_DAY), ABSENT, np.int32)
+    unpaired = np.full((len(span.days), HOURS_A_DAY), UNPAIRED, np.int64)
     stations = {}
     for code in site.stations:
         row = described.get(code)
@@ -223,7 +225,7 @@ def _stations(
             station=station,
             observed=_by_parameter(span, days.day, days.hourly, rows, absent),
             means=_by_parameter(span, days.day, days.means, rows, absent),
-            offsets=_minutes(span, days, UNPAIRED, rows),
+            offsets=_on_days(span, days.day, days.minutes, unpaired, rows),
             resolution=max(
                 (step for row in rows.tolist() if (step := days.resolution[row]) is not None), default=None
             ),
@@ -250,18 +252,14 @@ def _by_parameter(
     span: Span, day: Integers, hours: NDArray[np.integer[Any]], rows: Integers, absent: NDArray[N]
 ) -> Mapping[Parameter, NDArray[N]]:
     """Return some rows of stored days (n, 4, 25) as arrays (days, 25), `absent` on days without a row."""
-    return Lazy(BY_PARAMETER, partial(_of_parameter, day[rows] - span.first, hours, rows, absent))
+    of_parameters = {parameter: hours[:, parameter.number] for parameter in Parameter}
+    return Lazy(of_parameters, partial(_on_days, span, day, absent=absent, rows=rows))
 
 
-def _of_parameter(
-    index: Integers, hours: NDArray[np.integer[Any]], rows: Integers, absent: NDArray[N], parameter: Parameter
+def _on_days(
+    span: Span, day: Integers, hours: NDArray[np.integer[Any]], absent: NDArray[N], rows: Integers
 ) -> NDArray[N]:
-    values = absent.copy()
-    values[index] = hours[rows, parameter.number]
-    return values
-
-
-def _minutes(span: Span, days: DayColumns, missing: int, rows: Integers) -> Integers:
-    minutes = np.full((len(span.days), HOURS_A_DAY), missing, np.int64)
-    minutes[days.day[rows] - span.first] = days.minutes[rows]
-    return minutes
+    """Return some rows of stored days (n, 25) as an array (days, 25), `absent` on days without a row."""
+    on_days = absent.copy()
+    on_days[day[rows] - span.first] = hours[rows]
+    return on_days

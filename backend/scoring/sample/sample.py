@@ -57,9 +57,6 @@ class Lazy(Mapping[K, V]):
         return len(self._source)
 
 
-BY_PARAMETER = {parameter: parameter for parameter in Parameter}
-"""The source of Lazy values that are computed from the parameter."""
-
 BASELINES = ("yesterday", "climatology", "model_mean")
 """Forecasts that need no model; they are scored beside the models and never ranked."""
 
@@ -182,7 +179,8 @@ class Sample:
     def measured(self) -> Mapping[Parameter, Values]:
         """What the reference station measured in all hours."""
         observed = {code: self.stations[code].observed for code in self.reference_days}
-        return Lazy(BY_PARAMETER, partial(_measured, observed, self.reference_days, len(self.span.days)))
+        parameters = {parameter: parameter for parameter in Parameter}
+        return Lazy(parameters, partial(_measured, observed, self.reference_days, len(self.span.days)))
 
     @cached_property
     def offsets(self) -> Integers:
