@@ -61,7 +61,12 @@ def make_backup(database: Database, place: Path, now: datetime, texts: Mapping[s
         with work_folder(place.parent) as work:
             copy, draft = work / STORE, work / "backup.tar.gz"
             if database.path is None:
-                _copy_to_sqlite(database, copy)
+                database.require_current()
+                copy.touch(0o600)
+                with closing(open_copy(copy)) as target:
+                    target.migrate()
+                    copy_store(database, target, lambda _table, _rows: None)
+                settle(copy)
             else:
                 copy_sqlite(database.path, copy)
             manifest = _manifest(copy, database, now, texts)
@@ -140,16 +145,6 @@ def tables_of(path: Path) -> dict[str, int]:
             for (name,) in names
         }
     return {name: rows for name, rows in counts.items() if name != "alembic_version"}
-
-
-def _copy_to_sqlite(database: Database, path: Path) -> None:
-    """Copy a store on a server, in its state at this moment, to a new SQLite file."""
-    database.require_current()
-    path.touch(0o600)
-    with closing(open_copy(path)) as copy:
-        copy.migrate()
-        copy_store(database, copy, lambda _table, _rows: None)
-    settle(path)
 
 
 def _manifest(copy: Path, database: Database, now: datetime, texts: Mapping[str, bytes]) -> Manifest:
