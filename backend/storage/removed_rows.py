@@ -16,7 +16,7 @@ from backend.core.local_time import month_number
 from backend.storage import schema as t
 from backend.storage.due import FORECAST_REACH, READING_REACH, note_due, reached_days, sites_of_stations
 from backend.storage.origins import ORIGINS, by_row, stored_row, write_values
-from backend.storage.precedence import Row, Values
+from backend.storage.precedence import Row
 from backend.storage.published_months import OF_MODEL, OF_STATION, note_withdrawn
 from backend.storage.retention import first_open_day
 from backend.storage.rows import COLUMNS, value_columns, write_rows
@@ -77,12 +77,19 @@ def move_out(
     for row in connection.execute(sa.select(table).where(within(table), mixed)).all():
         key = tuple(row[: len(keys)])
         stored = stored_row(row[len(keys)], tuple(row[len(keys) + 1 :]), others[key])
-        out = _by_batch(stored, batches)
-        if not out:
+        numbers = {
+            batch
+            for batch in stored.batches
+            if batch is not None and (batches is None or batches[0] <= batch <= batches[1])
+        }
+        if not numbers:
             continue
         split.append(key)
-        parts += ((removal, *key, batch, *values) for batch, values in out.items())
-        rest = tuple(None if batch in out else batch for batch in stored.batches)
+        for number in sorted(numbers):
+            pairs = zip(stored.values, stored.batches, strict=True)
+            of_batch = (value if batch == number else None for value, batch in pairs)
+            parts.append((removal, *key, number, *of_batch))
+        rest = tuple(None if batch in numbers else batch for batch in stored.batches)
         if any(batch is not None for batch in rest):
             values = tuple(
                 None if batch is None else value for value, batch in zip(stored.values, rest, strict=True)
@@ -155,18 +162,6 @@ def put_back(connection: sa.Connection, table: sa.Table, removal: int, floor: in
     connection.execute(sa.delete(removed).where(of_removal))
     write_values(connection, table, merged, lambda number: number, before)
     write_rows(connection, removed, left)
-
-
-def _by_batch(row: Row, batches: tuple[int, int] | None) -> dict[int, Values]:
-    """Return the values of each batch of a row, of these batches if given."""
-    numbers = {batch for batch in row.batches if batch is not None}
-    return {
-        number: tuple(
-            value if batch == number else None for value, batch in zip(row.values, row.batches, strict=True)
-        )
-        for number in sorted(numbers)
-        if batches is None or batches[0] <= number <= batches[1]
-    }
 
 
 def _delete(connection: sa.Connection, table: sa.Table, keys: Sequence[FullKey]) -> None:
