@@ -32,7 +32,8 @@ def send():
 
 
 def look(name, arguments):
-    if not sent and name == event and (not word or word in str(arguments[0])):
+    # A module that was imported before is read from its cache.
+    if not sent and name == event and (not word or word in str(arguments[0]).replace("__pycache__/", "")):
         send()
 
 
