@@ -28,6 +28,7 @@ from backend.answers.issued_history import (
     cells_of,
     columns_of,
     day_chance,
+    finite,
     in_units,
     newest_issued,
 )
@@ -177,8 +178,8 @@ def _of_row(
         if shares is None or not shares.days
         else Held(
             share=shares.mean,
-            low=_finite(shares.low),
-            high=_finite(shares.high),
+            low=finite(shares.low),
+            high=finite(shares.high),
             n_days=shares.days,
             n_hours=hours,
         ),
@@ -309,7 +310,3 @@ def _without_values(parameter: Parameter, state: ForecastState) -> ParameterFore
 def _listed(values: Floats) -> list[float | None]:
     """Return an array as a list, None where a value is missing: NumPy's own numbers are slow one by one."""
     return [None if value != value else value for value in values.tolist()]
-
-
-def _finite(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -28,7 +28,7 @@ from backend.forecast.directions import in_wind
 from backend.forecast.gate import GATED_DAYS
 from backend.forecast.interval import chance_of_day, chance_of_hour
 from backend.forecast.verification import DayMean, over_days
-from backend.scoring.grid import CLOCK, SCALE, Hours, Integers, clock_hours, present
+from backend.scoring.grid import CLOCK, SCALE, Hours, Integers, clock_hours, to_units
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
 from backend.storage.issued import issued_forecasts
@@ -53,12 +53,12 @@ class IssuedHistory:
 
     def errors(self, parameter: Parameter) -> Floats:
         """Return readings minus issued values, (days, 8, 4), in the unit; NaN where one is missing."""
-        return np.asarray(self._observed(parameter) - _units(self.issued[0, parameter.number]))
+        return np.asarray(self._observed(parameter) - to_units(self.issued[0, parameter.number]))
 
     def _observed(self, parameter: Parameter) -> Floats:
-        observed = _units(self.measured[parameter.number])
+        observed = to_units(self.measured[parameter.number])
         if parameter is Parameter.WIND_DIRECTION:
-            return in_wind(observed, _units(self.measured[SPEED]))
+            return in_wind(observed, to_units(self.measured[SPEED]))
         return observed
 
     def days(self, parameter: Parameter) -> int:
@@ -67,7 +67,7 @@ class IssuedHistory:
 
     def held(self, parameter: Parameter) -> tuple[DayMean, int]:
         """Return the share of readings within their interval, by days, and the number of hours."""
-        low, high = _units(self.issued[1:, parameter.number])
+        low, high = to_units(self.issued[1:, parameter.number])
         observed = self._observed(parameter)
         if parameter is Parameter.WIND_DIRECTION:  # its quantiles are signed differences from the value
             observed = (self.errors(parameter) + 180) % 360 - 180
@@ -79,10 +79,6 @@ class IssuedHistory:
         """Return the chance of more than `limit` in each cell of a coming day, (8, 4), and its days."""
         chance, days = chance_of_hour(values[None], self.errors(parameter)[None], limit)
         return chance[0], days[0]
-
-
-def _units(thousandths: Ints) -> Floats:
-    return np.where(present(thousandths), thousandths / SCALE, np.nan)
 
 
 class DayChance(ApiModel):
@@ -130,16 +126,17 @@ def in_units(values: Sequence[int | None]) -> Floats:
     return np.array(values, np.float64) / SCALE
 
 
+def finite(value: float) -> float | None:
+    """Return a value of an array for JSON, None for NaN."""
+    return None if np.isnan(value) else float(value)
+
+
 def measured_in_units(sample: Sample, parameter: Parameter) -> Floats:
     """Return what was measured, (days, 25), in the unit, NaN where missing; directions in wind only."""
-
-    def units(of: Parameter) -> Floats:
-        measured = sample.measured[of]
-        return np.where(present(measured), measured / SCALE, np.nan)
-
+    measured = to_units(sample.measured[parameter])
     if parameter is Parameter.WIND_DIRECTION:
-        return in_wind(units(parameter), units(Parameter.WIND_SPEED))
-    return units(parameter)
+        return in_wind(measured, to_units(sample.measured[Parameter.WIND_SPEED]))
+    return measured
 
 
 def is_public(hours: IssuedHours | PastHours, withheld: Withholding) -> bool:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from backend.answers.announced import AnnouncedDay, AnnouncedModel, announced_day, view_of
 from backend.answers.base import ApiModel
+from backend.answers.issued_history import finite
 from backend.answers.learning_start import first_learned
 from backend.answers.question import load, make_question
 from backend.answers.service import ReadingParts
@@ -26,7 +27,7 @@ from backend.forecast.gate import TRIAL_DAYS, Stage, stage
 from backend.forecast.interval import HIGH, LOW, LOWER_QUARTER, UPPER_QUARTER
 from backend.forecast.learning import Day, ForecastHours, State, replay
 from backend.forecast.verification import plainly_covered
-from backend.scoring.grid import SCALE, Hours, Integers, Values, clock_hours, present
+from backend.scoring.grid import Hours, Integers, clock_hours, to_units
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
@@ -172,7 +173,7 @@ def _forecast(
         n_days=learned,
         best=None if best < 0 else names[best],
         hours=[
-            TrialHour(hour=hour, **{name: _finite(values[index]) for name, values in columns.items()})
+            TrialHour(hour=hour, **{name: finite(values[index]) for name, values in columns.items()})
             for index, hour in enumerate(clock.tolist())
             if hour >= 0
         ],
@@ -182,11 +183,11 @@ def _forecast(
 
 def _past_days(sample: Sample, names: Sequence[str], parameter: Parameter, view: DecisionView) -> list[Day]:
     """Return the inputs of each day of a sample; a model without a stored day is absent on all."""
-    observed = _in_units(sample.observed[parameter])
+    observed = to_units(sample.observed[parameter])
     absent = np.full_like(observed, np.nan)
     models = np.stack(
         [
-            _in_units(sample.all_forecasts[name][parameter]) if name in sample.all_forecasts else absent
+            to_units(sample.all_forecasts[name][parameter]) if name in sample.all_forecasts else absent
             for name in names
         ],
         axis=1,
@@ -234,11 +235,3 @@ def _day(models: Floats, observed: Floats, clock: Integers, day: int, view: Deci
         decided=day - view.days_before,
         known=day + 1,
     )
-
-
-def _in_units(values: Values) -> Floats:
-    return np.where(present(values), values / SCALE, np.nan)
-
-
-def _finite(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -21,7 +21,7 @@ from backend.core.records import Site
 from backend.forecast.cells import Floats
 from backend.forecast.interval import WINDOW
 from backend.forecast.verification import at_all_levels
-from backend.scoring.grid import SCALE, Hours, Integers, Values, clock_hours, present
+from backend.scoring.grid import Hours, Integers, clock_hours, to_units
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
 from backend.storage.issued import issued_forecasts
@@ -119,7 +119,7 @@ def _of_parameter(
                 target[level, index, columns] = in_units(stored)
         station[index] = next(number for number, each in enumerate(samples) if each is sample)
         observed[index] = measured[station[index]][index]
-        yesterday[index] = _in_units(of_yesterday[station[index]][index])
+        yesterday[index] = to_units(of_yesterday[station[index]][index])
     circular = parameter is Parameter.WIND_DIRECTION
 
     def error(forecast: Floats) -> Floats:
@@ -148,7 +148,3 @@ def _of_parameter(
         yesterday_error=error(yesterday),
         placebo_error=error(placebo),
     )
-
-
-def _in_units(values: Values) -> Floats:
-    return np.where(present(values), values / SCALE, np.nan)

@@ -19,7 +19,7 @@ from backend.forecast.gate import Evidence, Finding, Gate
 from backend.forecast.learning import METHOD
 from backend.forecast.verification import at_all_levels, covered, crps, over_days, pit
 from backend.issuing.units import RULES
-from backend.scoring.grid import SCALE, present
+from backend.scoring.grid import SCALE, to_units
 from backend.storage.database import Connection
 from backend.storage.gate_decisions import GateDecision, Grounds
 from backend.storage.issued import issued_forecasts
@@ -123,7 +123,7 @@ def _measures(
     rows: Sequence[IssuedForecast], observed: Ints, parameter: Parameter, seed: int
 ) -> dict[str, Floats]:
     """Return the measures of issued forecasts of one site, (rows, 25), as is `observed`, in thousandths."""
-    truth = np.where(present(observed), observed / SCALE, np.nan)
+    truth = to_units(observed)
     nothing = (None,) * HOURS_A_DAY
     is_circular = RULES[parameter].circular
 

@@ -18,7 +18,7 @@ from backend.forecast.cells import Floats, to_cells
 from backend.forecast.experts import DIRECTION, TEMPERATURE, WIND, Rules
 from backend.forecast.learning import Day, State, learn, relearn
 from backend.issuing.packing import UnitState
-from backend.scoring.grid import SCALE, Values, clock_hours, present
+from backend.scoring.grid import Values, clock_hours, to_units
 from backend.storage.learning_days import LearningDay
 
 RULES: Mapping[Parameter, Rules] = {
@@ -96,4 +96,4 @@ def models_of(values: Mapping[str, Ints], models: Sequence[str], day: int) -> Fl
 def in_cells(hours: Values, day: int) -> Floats:
     """Return hours (..., 25) of a local day as cells (..., 8, 4), in the unit of the parameter."""
     clock = clock_hours(date_of(day), 1)[0]
-    return to_cells(np.where(present(hours), hours / SCALE, np.nan), clock)
+    return to_cells(to_units(hours), clock)

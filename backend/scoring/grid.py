@@ -55,6 +55,11 @@ def thousandths(value: float) -> int:
     return round(value * SCALE)
 
 
+def to_units(values: Values) -> NDArray[np.float64]:
+    """Return stored steps in the parameter's unit, NaN where there is no value."""
+    return np.where(present(values), values / SCALE, np.nan)
+
+
 @lru_cache(maxsize=64)  # one answer asks for the same year several times
 def clock_hours(first: date, days: int, zone: ZoneInfo = PARIS) -> Integers:
     """Return what a clock in `zone` shows at each column of `days` days from `first`: 0 to 23.
