@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -117,7 +117,10 @@ def now_answer(service: ReadingParts, site: Site, withheld: Withholding) -> NowA
     ]
     against = None
     if stations and not stations[0].stale:
-        sample = _today(service, site, withheld, codes[0], today)
+        question = make_question(
+            service, site, view=EVENING_BEFORE, first=today, last=today, station=codes[0]
+        )
+        sample = with_public_values(load(service, question), withheld.models, withheld.networks)
         against = _against(sample, stations[0], local_day(now))
     return NowAnswer(
         site=site.id,
@@ -146,11 +149,6 @@ def _station_now(
         flags=flags,
         **{parameter.value: values.get(parameter) for parameter in Parameter},
     )
-
-
-def _today(service: ReadingParts, site: Site, withheld: Withholding, station: str, today: date) -> Sample:
-    question = make_question(service, site, view=EVENING_BEFORE, first=today, last=today, station=station)
-    return with_public_values(load(service, question), withheld.models, withheld.networks)
 
 
 def _against(sample: Sample, station: StationNow, today: int) -> AgainstAnnounced | None:

@@ -17,7 +17,6 @@ from backend.answers.shown_station import shown_question, shown_station
 from backend.answers.withholding import Withholding
 from backend.core.local_time import date_of
 from backend.core.parameters import Parameter
-from backend.core.records import Site
 from backend.scoring.constants import USUAL_WIND_LIMIT, WITHIN
 from backend.scoring.grid import SCALE, Bools
 from backend.scoring.inference.comparison import Outcome
@@ -141,7 +140,8 @@ def worked_examples(service: ReadingParts, withheld: Withholding) -> WorkedExamp
 def _day_example(sample: Sample, question: Question, withheld: Withholding) -> DayExample | None:
     """Return one of the days with the most pairs, of the first public model that has any."""
     site = sample.site
-    public = sample.reference_days.keys() & {_station(site, question, withheld)}
+    station = question.station or shown_station(site, date_of(question.last), withheld)
+    public = sample.reference_days.keys() & {station}
     of_quantity = QuantitySample(sample, Quantity.WIND_SPEED)
     for model in sorted(sample.forecasts, key=in_fixed_order):
         pairs = of_quantity.pairs(model)
@@ -175,10 +175,6 @@ def _day_example(sample: Sample, question: Question, withheld: Withholding) -> D
             within_tolerance=tolerance,
         )
     return None
-
-
-def _station(site: Site, question: Question, withheld: Withholding) -> str | None:
-    return question.station or shown_station(site, date_of(question.last), withheld)
 
 
 def _hours(of_quantity: QuantitySample, model: str, only: Bools) -> list[ExampleHour]:

@@ -105,9 +105,11 @@ def _table(answer: ForecastAnswer) -> Table:
             table.add_column(title, justify="right", no_wrap=True)
         for hour in each.hours:
             cells = rows.setdefault(int(hour.valid_time.timestamp()), [f"{hour.hour:02d}:00"])
-            cells += [_whole(hour.value), _interval(hour), _chance(hour)] if corrected else [
-                _whole(hour.best_model)
-            ]  # fmt: skip
+            if corrected:
+                ends = "–" if hour.p10 is None or hour.p90 is None else f"{hour.p10:.0f} to {hour.p90:.0f}"
+                cells += [_whole(hour.value), ends, _chance(hour)]
+            else:
+                cells.append(_whole(hour.best_model))
     if answer.wind_direction is not None:
         _add_directions(table, rows, answer.wind_direction)
     for cells in rows.values():
@@ -142,10 +144,6 @@ def _degrees(value: float) -> str:
 
 def _whole(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
-
-
-def _interval(hour: ForecastHour) -> str:
-    return "–" if hour.p10 is None or hour.p90 is None else f"{hour.p10:.0f} to {hour.p90:.0f}"
 
 
 def _chance(hour: ForecastHour) -> str:

@@ -137,9 +137,11 @@ def _print_parameter(console: Console, of: ParameterVerification) -> None:
         )
     console.print(table, soft_wrap=False)
     if of.coverage is not None and of.width is not None:
+        low, high = of.coverage.low, of.coverage.high
+        ends = "" if low is None or high is None else f" ({100 * low:.0f}…{100 * high:.0f})"
         console.print(
             f"Intervals of {of.width.mean:.1f} {unit} held for {_share(of.coverage)} of hours on"
-            f" {of.coverage.n_days} days{_share_ends(of.coverage)}; by randomised PIT"
+            f" {of.coverage.n_days} days{ends}; by randomised PIT"
             f" {_share(of.coverage_by_pit)}."
         )
         console.print(f"PIT by tenths: {' '.join(f'{100 * share:.0f}' for share in of.pit)} %.")
@@ -173,9 +175,3 @@ def _with_ends(figure: DayFigure | None) -> str:
 
 def _share(figure: DayFigure | None) -> str:
     return "–" if figure is None else f"{100 * figure.mean:.0f} %"
-
-
-def _share_ends(figure: DayFigure) -> str:
-    if figure.low is None or figure.high is None:
-        return ""
-    return f" ({100 * figure.low:.0f}…{100 * figure.high:.0f})"
