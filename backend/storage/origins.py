@@ -24,13 +24,13 @@ ORIGINS: Mapping[sa.Table, sa.Table] = {
 }
 
 
-def _others(origin: sa.Table) -> sa.Select[Any]:
-    owner, time, *_ = origin.primary_key
-    within = time.between(sa.bindparam("first"), sa.bindparam("last"))
-    return sa.select(origin).where(owner == sa.bindparam("owner"), within)
-
-
-_OTHERS = {table: _others(origin) for table, origin in ORIGINS.items()}
+_OTHERS = {
+    table: sa.select(origin).where(
+        owner == sa.bindparam("owner"), time.between(sa.bindparam("first"), sa.bindparam("last"))
+    )
+    for table, origin in ORIGINS.items()
+    for owner, time, *_ in [origin.primary_key]
+}
 """Built once: that takes longer than to execute them."""
 
 K = TypeVar("K", bound=tuple[int, ...])
