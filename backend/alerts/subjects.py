@@ -74,17 +74,16 @@ def current_subjects(
         if code == "source_failing":
             ill.add(about)
     subjects += _rejected(service, alerts)
+
+    def is_silent_with_its_network(key: str) -> bool:
+        code, _, station = key.partition(":")
+        return code == "station_silent" and network_of(station) in ill
+
     # The stations of a network that fails or is stale are silent with it: one alert is enough.
     stations = [
-        subject
-        for subject in _stations(service, alerts)
-        if not (subject.key.startswith("station_silent:") and _network(subject) in ill)
+        subject for subject in _stations(service, alerts) if not is_silent_with_its_network(subject.key)
     ]
-    undetermined |= {
-        alert.key
-        for alert in alerts.open_alerts()
-        if alert.key.startswith("station_silent:") and network_of(alert.key.partition(":")[2]) in ill
-    }
+    undetermined |= {alert.key for alert in alerts.open_alerts() if is_silent_with_its_network(alert.key)}
     return [*subjects, *stations], frozenset(undetermined)
 
 
@@ -94,10 +93,6 @@ def _subject(reason: StateReason) -> AlertSubject:
         sentence=reason.sentence,
         what_to_do=reason.what_to_do,
     )
-
-
-def _network(subject: AlertSubject) -> str:
-    return network_of(subject.key.partition(":")[2])
 
 
 def _jobs(service: ServiceParts, alerts: AlertStore, snapshot: Snapshot) -> Iterator[AlertSubject]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from backend import __version__
 from backend.core.utc_month import UtcMonth
 from backend.files.columns import MONTH_FORECASTS, MONTH_OBSERVATIONS, Columns
-from backend.files.dictionary import Named, Origin, name_origins, withheld
+from backend.files.dictionary import Origin, name_origins, withheld
 from backend.files.export_values import site_frames, station_frames
 from backend.files.month_files import (
     KINDS,
@@ -156,7 +156,7 @@ def export_month(
         bytes=draft.stat().st_size,
         sha256=digest,
         public=not withheld(named),
-        sources=[_source(name) for name in named],
+        sources=[SourceEntry(each.name, each.terms, each.may_be_passed_on) for each in named],
         first_time=contents.first,
         last_time=contents.last,
         store=folder.store,
@@ -221,7 +221,3 @@ class _Contents:
         if times:
             self.first = min(times if self.first is None else (self.first, *times))
             self.last = max(times if self.last is None else (self.last, *times))
-
-
-def _source(named: Named) -> SourceEntry:
-    return SourceEntry(named.name, named.terms, named.may_be_passed_on)

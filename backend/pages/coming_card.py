@@ -62,10 +62,6 @@ class ComingCard:
         """The sentences of the page."""
         return SiteWords(self.page)
 
-    def _day_names(self) -> tuple[str, ...]:
-        words = self.page.language
-        return words.gettext("Today"), words.gettext("Tomorrow"), words.gettext("The day after")
-
     def title(self) -> str:
         """Return the heading: "Tomorrow at Planfait"."""
         words = self.page.language
@@ -78,10 +74,11 @@ class ComingCard:
 
     def switch(self) -> list[DayLink]:
         """Return the links to today, tomorrow and the day after."""
-        today = self.answer.day - timedelta(days=self.answer.days_ahead)
+        today, words = self.answer.day - timedelta(days=self.answer.days_ahead), self.page.language
+        names = words.gettext("Today"), words.gettext("Tomorrow"), words.gettext("The day after")
         return [
             DayLink(name, self.page.same(day=today + timedelta(days=ahead)), ahead == self.answer.days_ahead)
-            for ahead, name in enumerate(self._day_names())
+            for ahead, name in enumerate(names)
         ]
 
     @property
