@@ -35,7 +35,7 @@ test: lint  ## everything that must hold
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=95 --include='backend/scheduler/*'
 
-check: lint  ## lint and the fast tests, in about three minutes: for the developer's loop
+check: lint  ## lint and the fast tests, in a minute and a half: for the developer's loop
 	$(BIN)/pytest -n 2 -q -m "not slow"
 
 crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --database sqlite")
