@@ -95,9 +95,9 @@ class SchedulerConfig(EnvironmentSettings):
     forecast_lookback_hours: Annotated[int, Field(ge=1, le=360)] = 36
     observation_lookback_hours: Annotated[int, Field(ge=1, le=168)] = 72
     catchup_window_hours: Annotated[int, Field(ge=1, le=720)] = 48
-    lease_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
-    run_deadline_seconds: Annotated[float, Field(gt=0, le=86400)] = 5400
-    shutdown_grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
+    lease_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    run_deadline_seconds: Annotated[float, Field(gt=0, le=86400)] = 5400.0
+    shutdown_grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0
 
     @property
     def ticks(self) -> bool:

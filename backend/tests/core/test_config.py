@@ -53,7 +53,9 @@ def value_of(variable: str) -> object:
 def test_every_default_follows_the_rule_of_its_setting(settings: type[EnvironmentSettings]) -> None:
     """A command does not check the defaults, but every value that it is given."""
     defaults = settings.load()
-    assert settings.load(**dict(defaults)) == defaults
+    checked = settings.load(**dict(defaults))
+    assert checked == defaults
+    assert [type(value) for _, value in checked] == [type(value) for _, value in defaults]  # 60 == 60.0
 
 
 SPECIFIED: dict[str, object] = {
