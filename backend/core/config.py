@@ -12,7 +12,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -267,8 +267,6 @@ Providers = Annotated[
 Networks = Annotated[Names, AfterValidator(_networks)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Integers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(integers)]
-
-S = TypeVar("S", bound="EnvironmentSettings")
 
 
 class EnvironmentSettings(BaseSettings):
