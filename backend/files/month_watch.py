@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ async def watch_months(
     database: Database,
     settings: Settings,
     folder: Path,
-    sources: Iterable[SourceTerms],
+    sources: Sequence[SourceTerms],
     lookbacks: Sequence[timedelta],
     clock: Clock,
     *,
