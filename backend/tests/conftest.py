@@ -201,7 +201,7 @@ def client(world: World) -> Client:
 async def worker() -> AsyncIterator[Worker]:
     """A worker for one test module: to start one takes a second.
 
-    Beside other work a nice process gets a tenth of the time of one that is not, and a test waits for it.
+    It has the priority of the tests: beside other work, one of lower priority gets a tenth of the CPU time.
     """
     worker = Worker(niceness=0)
     yield worker
