@@ -40,19 +40,16 @@ def sines_and_cosines(angle: Integers) -> tuple[Integers, Integers]:
 
 
 def direction_pairs(
-    f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None, *,
-    least: float | None = None, below: float | None = None,
-) -> tuple[Bools, Bools, Bools]:  # fmt: skip
+    f: Values, o: Values, speed_f: Values, speed_o: Values, *, least: float, below: float | None
+) -> tuple[Bools, Bools, Bools]:
     """Return which pairs of winds have a direction error, which are too light, and which have no direction.
 
     Pairs of winds are where a speed was observed and a wind forecast. Those whose observed speed is
     not in [`least`, `below`) km/h are "light"; of the others, those with a forecast calm or without
-    one of the two directions are "undefined". `least` is LIGHT_WIND unless given (WMO LC-DNV).
+    one of the two directions are "undefined".
     """
     wind = present(speed_o) & (present(speed_f) | present(f))
-    if mask is not None:
-        wind = wind & mask
-    inside = speed_o >= thousandths(LIGHT_WIND.value if least is None else least)
+    inside = speed_o >= thousandths(least)
     if below is not None:
         inside &= speed_o < thousandths(below)
     defined = paired(f, o) & (speed_f != 0)
@@ -136,7 +133,8 @@ def circular_sd(sums: DirectionSums) -> Floats:
 class DirectionError(ErrorKind):
     """The error of a direction on the circle, of winds observed at `least` to below `below` km/h.
 
-    By default those from LIGHT_WIND on; the light-wind group has those from BREEZE to LIGHT_WIND.
+    By default those from LIGHT_WIND on (WMO LC-DNV); the light-wind group has those from BREEZE to
+    LIGHT_WIND.
     """
 
     formulas: ClassVar[Mapping[str, Formula[Any]]] = {

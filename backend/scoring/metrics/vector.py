@@ -13,9 +13,7 @@ from backend.scoring.metrics.direction import direction_errors
 from backend.scoring.metrics.sums import ErrorKind, ErrorSums, Formula, Series, ratio
 
 
-def vector_errors(
-    f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None
-) -> tuple[Integers, Bools]:
+def vector_errors(f: Values, o: Values, speed_f: Values, speed_o: Values) -> tuple[Integers, Bools]:
     """Return the length of each vector error, in whole thousandths of a km/h, and where it exists.
 
     With u = -s sin t and v = -s cos t, `ve = sqrt((uf-uo)**2 + (vf-vo)**2)`. By the half-angle form of
@@ -24,8 +22,6 @@ def vector_errors(
     direction. 0 where there is no pair.
     """
     pair = _wind(f, speed_f) & _wind(o, speed_o)
-    if mask is not None:
-        pair = pair & mask
     fcst, obs = np.where(pair, speed_f, 0).astype(np.float64), np.where(pair, speed_o, 0).astype(np.float64)
     half = np.sin(np.deg2rad(direction_errors(f, o) / SCALE) / 2.0)
     # Rounded to whole thousandths: sums of whole numbers are the same in any order.
