@@ -119,7 +119,7 @@ def _by_month_and_hour(sample: Sample, quantity: Quantity, model: str) -> list[M
     """Return the cells with pairs, in the order of months and hours."""
     whole_days = sample.within(Hours.ALL)
     clock = whole_days.clock
-    index = np.where(clock == NO_HOUR, NO_GROUP, (whole_days.months[:, None] - 1) * CLOCK + clock)
+    index = np.where(clock == NO_HOUR, NO_GROUP, (whole_days.span.months[:, None] - 1) * CLOCK + clock)
     names = tuple(f"{month}-{hour}" for month in range(MONTHS) for hour in range(CLOCK))
     sums = group_sums(QuantitySample(whole_days, quantity).hourly(model), Groups(names, index))
     bias = quantity.kind.bias

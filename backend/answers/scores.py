@@ -410,7 +410,7 @@ def taking_part(withheld: Withholding, samples: Iterable[Sample], stations: Iter
 def common_of(card: Scorecard, question: Question) -> tuple[SampleSize, int, str]:
     """Return the size, number of pairs and description of the common sample of the compared models."""
     compared, shared = QuantitySample(card.sample, question.quantity).common
-    size = sample_of(shared, card.sample.months)
+    size = sample_of(shared, card.sample.span.months)
     return size, int(shared.sum()), common_words(compared, card.sample, question.quantity)
 
 

@@ -164,6 +164,11 @@ class Span:
         days = np.arange(self.first, self.last + 1).astype("datetime64[D]")
         return days.astype("datetime64[M]").astype(np.int64) + 1970 * 12
 
+    @cached_property
+    def months(self) -> NDArray[np.int64]:
+        """Return the month of each day, 1 to 12."""
+        return self.month_numbers % 12 + 1
+
     def moments(self, hour: int, days_before: int) -> NDArray[np.int64]:
         """Return, per day, when it was `hour` o'clock that many days before."""
         return np.array([local_moment(day - days_before, hour) for day in self.days], np.int64)

@@ -92,7 +92,7 @@ def model_bias(
         series = [QuantitySample(lead, quantity).series(model) for lead in leads]
         tables.append(beside([kind.hourly(forecast, observed).of_days() for forecast in series]))
     whole, *of_groups = _biases(kind, tables, sample.hours)
-    size = sample_of(of_quantity.pairs(model), sample.months)
+    size = sample_of(of_quantity.pairs(model), sample.span.months)
     wind = quantity in {Quantity.WIND_SPEED, Quantity.WIND_GUST}
     return ModelBias(
         model=model,

@@ -160,7 +160,7 @@ def flyable_runs(sample: Sample) -> FlyableRuns:
         return np.asarray(windows.max(axis=-1))
 
     return FlyableRuns(
-        size=sample_of(shared, sample.months),
+        size=sample_of(shared, sample.span.months),
         real=runs(sample.measured, real_hours, window),
         models={
             name: runs(sample.all_forecasts[name], hours[name], window & real_hours.known)
@@ -304,7 +304,7 @@ def _table(
 ) -> EventTable:
     has: dict[str, Bools] = {name: of_model.known & real.known for name, of_model in forecast.items()}
     compared, shared = common_sample(has, real.known.shape)
-    size = sample_of(shared, sample.months)
+    size = sample_of(shared, sample.span.months)
     of_days = {name: Contingency.of(forecast[name], real, shared) for name in sorted(compared)}
     intervals: Sequence[Intervals] = [{}] * len(of_days)
     if of_days and scores and size.label.shows_values:

@@ -35,7 +35,7 @@ def group_scores(
     )
     scored: dict[str, ModelScore | None] = dict.fromkeys(grouping.names)
     for index, score in zip(shown, scores, strict=True):
-        size = sample_of(masks[index], sample.months)
+        size = sample_of(masks[index], sample.span.months)
         scored[grouping.names[index]] = ModelScore(
             model=model,
             reference=False,

@@ -89,7 +89,7 @@ def score_all(
     scores = scores_of(of_quantity.quantity, together.total(), errors)
     scored = []
     for index, name in enumerate(names):
-        size = sample_of(pairs[index], sample.months)
+        size = sample_of(pairs[index], sample.span.months)
         score = replace(scores[index], mae_interval=of_size[index], mean_error_interval=of_bias[index])
         if isinstance(kind, DirectionError) and mask is None and name not in BASELINES:
             # Beside it the noisier score of light winds, from BREEZE to below LIGHT_WIND.

@@ -144,7 +144,7 @@ class Scorecard:
         if mask is not None:
             both &= mask
         sizes_a, sizes_b = (of_quantity.sizes(name, both) for name in (a, b))
-        size = sample_of(both, self.sample.months)
+        size = sample_of(both, self.sample.span.months)
         return PairOfModels(
             a=a,
             b=b,
@@ -172,7 +172,7 @@ class Scorecard:
         )
         duels = tuple(self.duel(quantity, scores[0].model, score.model, shared) for score in scores[1:])
         unbeaten = [duel for duel in duels if duel.comparison.outcome is not Outcome.A_BETTER]
-        size = sample_of(shared, self.sample.months)
+        size = sample_of(shared, self.sample.span.months)
         if not duels or not size.label.may_rank:
             finding = Finding.NOT_ENOUGH
         elif not quantity.is_ranked:
@@ -242,9 +242,9 @@ class Scorecard:
         None where there are too few days to show a score.
         """
         both = shared & of_quantity.pairs(baseline)
-        if not sample_of(both, self.sample.months).label.shows_values:
+        if not sample_of(both, self.sample.span.months).label.shows_values:
             return dict.fromkeys(models, PooledSkill(None, 0, 0))
-        months, month = np.unique(self.sample.months, return_inverse=True)
+        months, month = np.unique(self.sample.span.months, return_inverse=True)
         *of_models, naive = (
             by_day_groups(of_quantity.sizes(name, both), month, len(months)) for name in (*models, baseline)
         )

@@ -145,11 +145,6 @@ class Sample:
         return clock_hours(date_of(self.span.first), len(self.span.days))
 
     @cached_property
-    def months(self) -> Integers:
-        """The month of each day, 1 to 12."""
-        return self.span.month_numbers % 12 + 1
-
-    @cached_property
     def station(self) -> str:
         """The reference station; of several that followed each other all, "" where there is none."""
         return STATION_SEPARATOR.join(self.reference_days)
@@ -261,7 +256,8 @@ class Sample:
             clock = clock_hours(date_of(self.span.first - EARLIER_DAYS), EARLIER_DAYS + len(self.span.days))
             values = yesterday(np.concatenate([before, observed]), clock, self.view)[EARLIER_DAYS:]
         elif name == "climatology":
-            values = (direction_climatology if circular else climatology)(observed, self.clock, self.months)
+            of_months = direction_climatology if circular else climatology
+            values = of_months(observed, self.clock, self.span.months)
         else:
             of_models = [forecast for forecast in forecasts if (forecast != ABSENT).any()]
             if len(of_models) < 2:

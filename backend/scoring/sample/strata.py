@@ -61,10 +61,10 @@ def groups(sample: Sample, stratum: Stratum, model: str) -> Groups:
     if stratum in BY_CLOCK:
         return Groups(*clock_groups(stratum, clock))
     if stratum is Stratum.MONTH:
-        months = np.broadcast_to(sample.months[:, None] - 1, clock.shape)
+        months = np.broadcast_to(sample.span.months[:, None] - 1, clock.shape)
         return Groups(tuple(f"{month:02d}" for month in range(1, 13)), months)
     if stratum is Stratum.SEASON:
-        seasons = np.broadcast_to(season_index(sample.months)[:, None], clock.shape)
+        seasons = np.broadcast_to(season_index(sample.span.months)[:, None], clock.shape)
         return Groups(tuple(SEASONS), seasons)
     forecast = sample.forecasts[model]
     speed = forecast[Parameter.WIND_SPEED]

@@ -71,9 +71,9 @@ def filled(days: int, value: float) -> Values:
 
 
 def months(first: date, days: int) -> Integers:
-    """Return the month, 1 to 12, of each of `days` days from `first`, as a sample has them."""
+    """Return the month, 1 to 12, of each of `days` days from `first`."""
     number = day_number(first)
-    return Span(number, number + days - 1).month_numbers % 12 + 1
+    return Span(number, number + days - 1).months
 
 
 def random_grid(
