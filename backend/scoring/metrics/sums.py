@@ -20,7 +20,7 @@ from backend.scoring.grid import Bools, Floats, Integers, Values
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sums:
-    """Named sums: a row per day in each, or totals of shape ().
+    """Named sums: a row per day in each, (days,) or (days, groups), or totals of shape () or (groups,).
 
     Sums of single hours have the shape of the grid, (days, 25): each holds what its pair adds.
     """
@@ -75,10 +75,10 @@ S = TypeVar("S")
 
 
 class Formula(Generic[S]):
-    """A score as a function of sums: of totals it is a number, or None where it is undefined.
+    """A score as a function of sums: of totals of shape () it is a number, or None where it is undefined.
 
-    `each` applies it to every row (day, group) of sums that are not totals;
-    an array cannot hold None, so there, and only there, undefined is NaN.
+    `each` applies it to every day and group of other sums; an array cannot hold None, so there, and only
+    there, undefined is NaN.
     """
 
     def __init__(self, each: Callable[[S], Floats]) -> None:
@@ -86,10 +86,10 @@ class Formula(Generic[S]):
         update_wrapper(self, each)
 
     def __call__(self, sums: S) -> float | None:
-        """Return the score of totals; raise ValueError for sums with rows."""
+        """Return the score of totals of shape (); raise ValueError for sums of days or groups."""
         values = self.each(sums)
         if np.ndim(values):
-            raise ValueError("a score is of totals: call total() first, or ask for each row's")
+            raise ValueError("a score is of one total: call total() on sums of days, or each() for groups")
         return number(values)
 
 

@@ -71,17 +71,18 @@ SINGLE_VALUED = tuple(quantity for quantity in Quantity if quantity.kind.bias is
 
 
 class CommonSample(NamedTuple):
-    """The models that are compared, in the order in which they were added, and the hours they share."""
+    """The models that are compared, in the order in which they were added, and the cases they share."""
 
     compared: tuple[str, ...]
     shared: Bools
 
 
 def common_sample(pairs: Mapping[str, Bools], shape: tuple[int, ...]) -> CommonSample:
-    """Return the models that can be compared without a large loss of hours, and the hours they share.
+    """Return the models that can be compared without a large loss of cases, and the cases they share.
 
-    `pairs` are the hours of each model, arrays of this `shape`. From the two that share the most on, a model
-    is added as long as the common sample keeps COMMON_SAMPLE_KEEPS of what these two share.
+    `pairs` are the cases of each model, arrays of this `shape`: hours (days, 25), or whole days (days, 1).
+    From the two that share the most on, a model is added as long as the common sample keeps
+    COMMON_SAMPLE_KEEPS of what these two share.
     """
     hours = {name: int(of_model.sum()) for name, of_model in pairs.items()}
     counted = sorted((name for name in pairs if hours[name]), key=hours.__getitem__, reverse=True)
