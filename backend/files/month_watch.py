@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LOOK_EVERY = timedelta(hours=1)
+ASK_EVERY = timedelta(hours=1)
 """How often a process asks whether the daily look for closed months is due."""
 
 
@@ -33,7 +33,7 @@ async def watch_months(
     lookbacks: Sequence[timedelta],
     clock: Clock,
     *,
-    every: timedelta = LOOK_EVERY,
+    every: timedelta = ASK_EVERY,
 ) -> None:
     """Once a day, export closed months and remove raw values that are old enough: one process on a store.
 
