@@ -169,8 +169,6 @@ def test_the_mean_of_models_needs_all_of_them() -> None:
     assert found[0, :2].tolist() == [2_000, ABSENT]
     turned = model_mean_direction([grid([1, None]), grid([3, 3])])
     assert turned[0, :2].tolist() == [2_000, ABSENT]
-    with pytest.raises(ValueError, match="at least one array"):
-        model_mean([])
 
 
 def test_the_mean_direction_of_models_goes_through_north_and_may_not_exist() -> None:
