@@ -28,7 +28,6 @@ from backend.answers.issued_history import (
     cells_of,
     columns_of,
     day_chance,
-    finite,
     in_units,
     newest_issued,
 )
@@ -47,6 +46,7 @@ from backend.forecast.cells import Floats, from_cells
 from backend.forecast.directions import LEAST_SPEED
 from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS
 from backend.scoring.grid import SCALE, clock_hours
+from backend.scoring.metrics.sums import number
 from backend.scoring.names import model_name
 from backend.scoring.views import DECISION_VIEWS, DecisionView
 from backend.storage.announced import described_stations
@@ -178,8 +178,8 @@ def _of_row(
         if shares is None or not shares.days
         else Held(
             share=shares.mean,
-            low=finite(shares.low),
-            high=finite(shares.high),
+            low=number(shares.low),
+            high=number(shares.high),
             n_days=shares.days,
             n_hours=hours,
         ),
@@ -218,8 +218,8 @@ def _hours_of_row(
             chances, days = (from_cells(of, clock)[columns] for of in cells)
     hours = []
     columns_of_hours = (issued.times, *map(_listed, (value, best, chances, days, *quantiles)))
-    for time, shown, of_best, chance, number, *levels in zip(*columns_of_hours, strict=True):
-        known = None if number is None or chance is None else round(number)
+    for time, shown, of_best, chance, past_days, *levels in zip(*columns_of_hours, strict=True):
+        known = None if past_days is None or chance is None else round(past_days)
         moment = from_epoch(time)
         hours.append(
             ForecastHour(

@@ -126,11 +126,6 @@ def in_units(values: Sequence[int | None]) -> Floats:
     return np.array(values, np.float64) / SCALE
 
 
-def finite(value: float) -> float | None:
-    """Return a value of an array for JSON, None for NaN."""
-    return None if np.isnan(value) else float(value)
-
-
 def measured_in_units(sample: Sample, parameter: Parameter) -> Floats:
     """Return what was measured, (days, 25), in the unit, NaN where missing; directions in wind only."""
     measured = to_units(sample.measured[parameter])

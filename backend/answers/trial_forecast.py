@@ -11,7 +11,6 @@ from pydantic import Field
 
 from backend.answers.announced import AnnouncedDay, AnnouncedModel, announced_day, view_of
 from backend.answers.base import ApiModel
-from backend.answers.issued_history import finite
 from backend.answers.learning_start import first_learned
 from backend.answers.question import load, make_question
 from backend.answers.service import ReadingParts
@@ -28,6 +27,7 @@ from backend.forecast.interval import HIGH, LOW, LOWER_QUARTER, UPPER_QUARTER
 from backend.forecast.learning import Day, ForecastHours, State, replay
 from backend.forecast.verification import plainly_covered
 from backend.scoring.grid import Hours, Integers, clock_hours, to_units
+from backend.scoring.metrics.sums import number
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
@@ -173,7 +173,7 @@ def _forecast(
         n_days=learned,
         best=None if best < 0 else names[best],
         hours=[
-            TrialHour(hour=hour, **{name: finite(values[index]) for name, values in columns.items()})
+            TrialHour(hour=hour, **{name: number(values[index]) for name, values in columns.items()})
             for index, hour in enumerate(clock.tolist())
             if hour >= 0
         ],
