@@ -144,11 +144,12 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
                 ours=is_ours(entry.model),
                 average_error=entry.score.mae if verdict.size.label.shows_values else None,
                 within=entry.score.within if verdict.size.label.shows_values else None,
-                surprises=None if rate is None else rate_entry(rate, public=question.public),
+                surprises=rate_entry(details.surprises[entry.model], public=question.public)
+                if entry.model in details.surprises
+                else None,
             )
             for entry in verdict.models
             if entry.model in verdict.compared
-            for rate in [details.surprises.get(entry.model)]
         ],
         within_tolerance=WITHIN[question.quantity.parameter].value,
         surprise_limit=details.limit,
