@@ -722,12 +722,15 @@ async def test_a_model_far_in_height_heads_no_page(tmp_path: Path) -> None:
 async def test_a_group_with_too_few_days_has_no_value(tmp_path: Path) -> None:
     models = {AROME: {SPEED: constant(DAYS, 22.0)}}
     async with served(stored(tmp_path, models)) as client:
-        answer = await get(client, "/api/v1/sites/grand-pre/scores?stratum=month&model=arome_0025")
-    shown = {group["group"]: group["models"][0]["entry"] for group in answer["groups"]}
-    assert len(shown) == 12
-    assert shown["06"]["nDays"] == 25  # from the 6th on
-    assert shown["07"] is None  # 15 days
-    assert shown["01"] is None
+        path = "/api/v1/sites/grand-pre/scores?stratum=month&model=arome_0025&from=2026-06-"
+        answers = [await get(client, path + day) for day in ("11", "12")]
+    enough, too_few = (
+        {group["group"]: group["models"][0]["entry"] for group in answer["groups"]} for answer in answers
+    )
+    assert len(enough) == 12
+    assert enough["06"]["nDays"] == 20
+    assert too_few["06"] is None  # 19 days
+    assert enough["01"] is None
 
 
 async def test_an_hour_with_a_bias_is_detected_and_the_others_are_not(tmp_path: Path) -> None:
