@@ -138,16 +138,7 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
         sentence=sentences[0],
         sentences=sentences,
         contenders=[
-            Contender(
-                model=entry.model,
-                name=model_name(entry.model),
-                ours=is_ours(entry.model),
-                average_error=entry.score.mae if verdict.size.label.shows_values else None,
-                within=entry.score.within if verdict.size.label.shows_values else None,
-                surprises=rate_entry(details.surprises[entry.model], public=question.public)
-                if entry.model in details.surprises
-                else None,
-            )
+            _contender(details, entry, public=question.public)
             for entry in verdict.models
             if entry.model in verdict.compared
         ],
@@ -168,6 +159,19 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
         references=_entries(question, verdict.models, on_common, covered, references=True),
         robustness=second_opinions,
         hourly_means=hourly_means,
+    )
+
+
+def _contender(details: Headline, entry: ModelScore, *, public: bool) -> Contender:
+    shows_values = details.verdict.size.label.shows_values
+    surprises = details.surprises.get(entry.model)
+    return Contender(
+        model=entry.model,
+        name=model_name(entry.model),
+        ours=is_ours(entry.model),
+        average_error=entry.score.mae if shows_values else None,
+        within=entry.score.within if shows_values else None,
+        surprises=None if surprises is None else rate_entry(surprises, public=public),
     )
 
 
