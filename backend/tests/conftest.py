@@ -7,6 +7,7 @@ their own, and the other order swaps it in or crashes at exit (see test_imports.
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3  # noqa: F401
 import time
 import warnings
@@ -44,6 +45,11 @@ settings.load_profile("meteo-score")
 # Tracebacks as plain text: structlog's own default draws every local variable, and takes its time.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer()])
 
+
+# A shell starts what runs behind a script with SIGINT ignored, and every process that a test interrupts would
+# inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 
