@@ -60,7 +60,7 @@ def make_backup(database: Database, place: Path, now: datetime, texts: Mapping[s
     try:
         with work_folder(place.parent) as work:
             copy, draft = work / STORE, work / "backup.tar.gz"
-            if database.path is None:
+            if database.path is None:  # on a server: its state at this moment, as a SQLite file
                 database.require_current()
                 copy.touch(0o600)
                 with closing(open_copy(copy)) as target:
